@@ -1,0 +1,57 @@
+"""What a model is, in numbers: read from a GGUF file's metadata or a folder's ``config.json``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelShape:
+    """The sizes that memory and legality depend on.
+
+    Attributes:
+        layers: Transformer blocks.
+        hidden: Width of the residual stream.
+        heads: Attention heads (queries).
+        kv_heads: Key/value heads; equal to ``heads`` without grouping.
+        head_dim: Width of one head.
+        vocab: Vocabulary entries.
+        max_model_len: Longest sequence the model was trained for, tokens.
+        weight_bytes: Bytes of all weights as stored.
+    """
+
+    architecture: str
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocab: int
+    max_model_len: int
+    weight_bytes: int
+
+    def kv_bytes_per_token(self, element_bytes: float = 2.0) -> int:
+        """Return the KV cache of one token over all layers, in bytes.
+
+        2 (key and value) x layers x kv_heads x head_dim x element_bytes
+        """
+        return round(2 * self.layers * self.kv_heads * self.head_dim * element_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model resolved to local files.
+
+    Attributes:
+        source: As written in the spec.
+        served_name: The name that clients use.
+        path: A ``.gguf`` file, or a folder with ``config.json``; absolute.
+        revision: The commit that was resolved, for a hub model.
+    """
+
+    source: str
+    served_name: str
+    path: Path
+    shape: ModelShape
+    revision: str | None = None
