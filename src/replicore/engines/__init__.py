@@ -1,0 +1,1 @@
+"""The programs that serve one replica each, behind one Protocol (``engine.py``)."""

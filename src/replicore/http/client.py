@@ -1,0 +1,432 @@
+"""An HTTP/1.1 client without a task per request: a pool of keep-alive connections to one endpoint.
+
+``Pool.send`` takes the request's bytes and a sink; the sink's callbacks run inside the transport's
+``data_received``, once per read and not once per chunk, so that a stream that arrives in one packet
+costs one call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+from urllib.parse import urlsplit
+
+import httptools
+
+from replicore.errors import ConfigError, UpstreamError
+
+_MiB = 1024 * 1024
+
+
+class ResponseSink(Protocol):
+    """Receives one response; its last call is either ``on_end`` or ``on_error``."""
+
+    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """Take status and headers; header names are lower case."""
+        ...
+
+    def on_body(self, data: bytes) -> None:
+        """Take the part of the body that one read brought."""
+        ...
+
+    def on_end(self) -> None: ...
+
+    def on_error(self, error: UpstreamError) -> None:
+        """The connection failed; ``on_head`` may or may not have been called before."""
+        ...
+
+
+def encode_request(
+    method: str,
+    target: str,
+    *,
+    host: str,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    body: bytes = b"",
+) -> bytes:
+    """Return a request's bytes with its ``content-length``; ``host`` is the authority."""
+    lines = [f"{method} {target} HTTP/1.1\r\nhost: {host}".encode("latin-1")]
+    lines += [b"%b: %b" % field for field in headers]
+    if body or method not in ("GET", "HEAD"):
+        lines.append(b"content-length: %d" % len(body))
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+class Exchange:
+    """One request on its way. Made by :meth:`Pool.send`.
+
+    Attributes:
+        sent_at: ``time.perf_counter()`` when the request was handed to the kernel; None before.
+        done: Whether the sink has had its last callback, or the exchange was cancelled.
+    """
+
+    __slots__ = ("_connection", "_paused", "_pool", "_task", "done", "request", "sent_at", "sink")
+
+    def __init__(self, pool: Pool, request: bytes, sink: ResponseSink) -> None:
+        self._pool = pool
+        self._connection: _Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._paused = False
+        self.request = request
+        self.sink = sink
+        self.sent_at: float | None = None
+        self.done = False
+
+    def cancel(self) -> None:
+        """Give up: the connection is cut, the engine sees it, and the sink hears nothing more."""
+        if self.done:
+            return
+        self.done = True
+        if self._task is not None:
+            self._task.cancel()
+        if self._connection is not None:
+            self._connection.abort()
+
+    def pause(self) -> None:
+        """Stop reading: the engine's writes fill the kernel's buffers, then block."""
+        self._paused = True
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        self._paused = False
+        if self._connection is not None:
+            self._connection.resume()
+
+    def attach(self, connection: _Connection) -> None:
+        self._connection = connection
+        connection.begin(self)
+        self.sent_at = time.perf_counter()
+        if self._paused:
+            connection.pause()
+
+    def detach(self) -> None:
+        self._connection = None
+
+    def fail(self, message: str) -> None:
+        if not self.done:
+            self.done = True
+            self.sink.on_error(UpstreamError(message))
+
+
+class Pool:
+    """Keep-alive connections to one endpoint, opened when needed, the most recently used first.
+
+    A request that was sent on a kept connection which the engine had closed meanwhile is sent again
+    on a fresh one, as long as no byte of a response has come (llama.cpp closes its connections
+    after 5 s or 100 requests, so this happens all the time).
+
+    Args:
+        endpoint: Base URL, ``http://host:port``; only its authority is used.
+        connect_timeout: Seconds.
+    """
+
+    def __init__(self, endpoint: str, *, connect_timeout: float = 5.0) -> None:
+        self.endpoint = endpoint
+        self.host, self.port = split_endpoint(endpoint)
+        self._connect_timeout = connect_timeout
+        self._idle: list[_Connection] = []
+        self._connections: set[_Connection] = set()
+        self._connects: dict[asyncio.Task[None], Exchange] = {}
+        self._closed = False
+        self._all_lost = asyncio.Event()
+
+    @property
+    def authority(self) -> str:
+        """``host:port``, for the ``host`` header."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def send(self, request: bytes, sink: ResponseSink) -> Exchange:
+        """Send on an idle connection, or on a new one."""
+        exchange = Exchange(self, request, sink)
+        if self._idle:
+            exchange.attach(self._idle.pop())
+        else:
+            self._connect(exchange)
+        return exchange
+
+    async def open(self, count: int) -> None:
+        """Open connections beforehand until ``count`` are idle.
+
+        Raises:
+            UpstreamError: The endpoint does not accept them.
+        """
+        missing = max(0, count - len(self._idle))
+        opened = await asyncio.gather(
+            *(self._open_one() for _ in range(missing)), return_exceptions=True
+        )
+        self._idle += [one for one in opened if isinstance(one, _Connection)]
+        for one in opened:
+            if isinstance(one, OSError | TimeoutError):
+                raise UpstreamError(self._connect_message(one)) from one
+            if isinstance(one, BaseException):
+                raise one
+
+    async def close(self) -> None:
+        """Cut every connection; requests on their way end with ``on_error``."""
+        self._closed = True
+        for task, exchange in list(self._connects.items()):
+            task.cancel()
+            exchange.fail(f"the connections to {self.endpoint} were closed")
+        await asyncio.gather(*self._connects, return_exceptions=True)
+        for connection in list(self._connections):
+            connection.abort()
+        if self._connections:
+            await self._all_lost.wait()
+
+    def release(self, connection: _Connection) -> None:
+        if self._closed:
+            connection.abort()
+        else:
+            self._idle.append(connection)
+
+    def connection_lost(self, connection: _Connection) -> None:
+        self._connections.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        if self._closed and not self._connections:
+            self._all_lost.set()
+
+    def send_again(self, exchange: Exchange) -> None:
+        """Send on a fresh connection what a stale one swallowed."""
+        self._connect(exchange)
+
+    def _connect(self, exchange: Exchange) -> None:
+        task = asyncio.get_running_loop().create_task(self._connect_and_send(exchange))
+        exchange._task = task
+        self._connects[task] = exchange
+        task.add_done_callback(self._connects.pop)
+
+    async def _connect_and_send(self, exchange: Exchange) -> None:
+        try:
+            connection = await self._open_one()
+        except (OSError, TimeoutError) as error:
+            exchange.fail(self._connect_message(error))
+            return
+        exchange._task = None
+        exchange.attach(connection)
+
+    async def _open_one(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._connect_timeout):
+            _, connection = await loop.create_connection(
+                lambda: _Connection(self), self.host, self.port
+            )
+        return connection
+
+    def _connect_message(self, error: Exception) -> str:
+        reason = "timed out" if isinstance(error, TimeoutError) else str(error)
+        return f"cannot connect to {self.endpoint}: {reason}"
+
+
+class _Connection(asyncio.Protocol):
+    """One connection to the endpoint; carries one exchange at a time."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._transport: asyncio.Transport | None = None
+        self._exchange: Exchange | None = None
+        self._reused = False
+        self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._got_bytes = False
+        self._in_body = False
+        self._complete = False
+        self._framed = False
+        self._keep_alive = False
+
+    def begin(self, exchange: Exchange) -> None:
+        self._reset()
+        self._exchange = exchange
+        if self._transport is not None:
+            self._transport.write(exchange.request)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._pool._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._pool.connection_lost(self)
+        exchange, self._exchange = self._exchange, None
+        if exchange is None or exchange.done:
+            return
+        exchange.detach()
+        if self._reused and not self._got_bytes and not self._pool._closed:
+            self._pool.send_again(exchange)
+        elif self._in_body and not self._framed and exc is None:
+            exchange.done = True
+            exchange.sink.on_end()
+        else:
+            exchange.fail(
+                f"{self._pool.endpoint} closed the connection before the response was whole"
+            )
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None or exchange.done:
+            self.abort()
+            return
+        self._got_bytes = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            # A bug in a sink; connection_lost tells the exchange.
+            self.abort()
+            raise
+        except httptools.HttpParserError as error:
+            exchange.fail(f"{self._pool.endpoint} sent an invalid HTTP response: {error}")
+            self.abort()
+            return
+        if self._body and not exchange.done:
+            body = self._body
+            self._body = []
+            exchange.sink.on_body(body[0] if len(body) == 1 else b"".join(body))
+        if self._complete:
+            self._finish(exchange)
+
+    # httptools callbacks
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        headers, self._headers = self._headers, []
+        if status < 200:
+            return
+        self._in_body = True
+        self._framed = any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)
+        if self._exchange is not None and not self._exchange.done:
+            self._exchange.sink.on_head(status, headers)
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._in_body:
+            self._complete = True
+            # Only known now: the parser starts anew after this callback.
+            self._keep_alive = self._parser.should_keep_alive()
+
+    def _finish(self, exchange: Exchange) -> None:
+        """End the exchange; keep the connection if the engine keeps it."""
+        self._exchange = None
+        exchange.detach()
+        if self._keep_alive and self._transport is not None:
+            self._transport.resume_reading()
+            self._reused = True
+            self._pool.release(self)
+        else:
+            self.abort()
+        if not exchange.done:
+            exchange.done = True
+            exchange.sink.on_end()
+
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """Return host and port of a base URL.
+
+    Raises:
+        ConfigError: Not an ``http://`` URL with a host.
+    """
+    parts = urlsplit(endpoint)
+    try:
+        port = parts.port or 80
+    except ValueError:
+        port = 0
+    if parts.scheme != "http" or not parts.hostname or not port:
+        raise ConfigError(f'endpoint "{endpoint}" is not a URL such as http://127.0.0.1:8000')
+    return parts.hostname, port
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole response. Header names are lower case; of repeated ones the last is kept."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+class _Collector:
+    """A sink that gathers a whole response into a future."""
+
+    def __init__(self, future: asyncio.Future[Reply], max_bytes: int) -> None:
+        self._future = future
+        self._left = max_bytes
+        self._status = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
+
+    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self._status = status
+        self._headers = dict(headers)
+
+    def on_body(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            self.on_error(UpstreamError("the response is larger than was allowed"))
+        else:
+            self._body.append(data)
+
+    def on_end(self) -> None:
+        if not self._future.done():
+            self._future.set_result(Reply(self._status, self._headers, b"".join(self._body)))
+
+    def on_error(self, error: UpstreamError) -> None:
+        if not self._future.done():
+            self._future.set_exception(error)
+
+
+async def fetch(
+    endpoint: str,
+    method: str,
+    path: str,
+    *,
+    body: bytes | None = None,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    timeout: float,
+    max_bytes: int = 16 * _MiB,
+) -> Reply:
+    """Send one request on a connection of its own and return the whole response.
+
+    Raises:
+        UpstreamError: No connection, no whole response within ``timeout`` seconds, or a larger one
+            than ``max_bytes``.
+    """
+    pool = Pool(endpoint, connect_timeout=timeout)
+    collector = _Collector(asyncio.get_running_loop().create_future(), max_bytes)
+    fields = [(b"content-type", b"application/json"), *headers] if body is not None else headers
+    request = encode_request(method, path, host=pool.authority, headers=fields, body=body or b"")
+    exchange = pool.send(request, collector)
+    try:
+        async with asyncio.timeout(timeout):
+            return await collector._future
+    except TimeoutError:
+        message = f"{endpoint} did not answer {method} {path} within {timeout:g} s"
+        raise UpstreamError(message) from None
+    finally:
+        exchange.cancel()
+        await pool.close()

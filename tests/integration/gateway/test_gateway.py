@@ -1,0 +1,519 @@
+"""The gateway over engines that are scripted handlers on real sockets, all in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from replicore.gateway.server import Gateway
+from replicore.gateway.table import ReplicaRow, ReplicaTable, Settings
+from replicore.http.client import Exchange, Pool, Reply, encode_request, fetch
+from replicore.http.server import Handler, HttpServer, Request, Response, listen, serve
+
+TIMEOUT = 20.0
+CHAT = "/v1/chat/completions"
+EVENT_STREAM = [(b"content-type", b"text/event-stream")]
+
+
+def event(text: str) -> bytes:
+    return f'data: {{"choices":[{{"delta":{{"content":"{text}"}}}}]}}\n\n'.encode()
+
+
+@dataclass
+class FakeEngine:
+    """An engine that keeps every response, for the test to answer."""
+
+    requests: list[Request] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
+    left: int = 0
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    someone_left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __call__(self, request: Request, response: Response) -> None:
+        response.on_disconnect = self._on_disconnect
+        self.requests.append(request)
+        self.responses.append(response)
+        self.arrived.set()
+
+    def _on_disconnect(self) -> None:
+        self.left += 1
+        self.someone_left.set()
+
+
+def answering(name: str) -> Handler:
+    """An engine that answers at once with its name."""
+
+    def answer(_request: Request, response: Response) -> None:
+        response.send(200, json.dumps({"engine": name}).encode())
+
+    return answer
+
+
+def crashing(_request: Request, response: Response) -> None:
+    """An engine that cuts every connection."""
+    response.abort()
+
+
+@dataclass
+class House:
+    """A gateway over engines."""
+
+    gateway: Gateway
+    url: str
+    table: ReplicaTable
+    servers: list[HttpServer]
+
+    async def post(self, body: object, path: str = CHAT) -> Reply:
+        return await fetch(self.url, "POST", path, body=json.dumps(body).encode(), timeout=TIMEOUT)
+
+    def set_state(self, name: str, state: str, *, incarnation: int = 1) -> None:
+        rows = [
+            ReplicaRow(
+                name=row.name,
+                endpoint=row.endpoint,
+                state=state if row.name == name else row.state,
+                slots=row.slots,
+                incarnation=incarnation if row.name == name else row.incarnation,
+                prompt_progress=row.prompt_progress,
+            )
+            for row in self.table.replicas
+        ]
+        self.table = ReplicaTable(model=self.table.model, replicas=tuple(rows))
+        self.gateway.apply(self.table)
+
+
+@contextlib.asynccontextmanager
+async def house(
+    *engines: Handler,
+    slots: int | None = None,
+    settings: Settings | None = None,
+    prompt_progress: bool = False,
+) -> AsyncIterator[House]:
+    """Start engines and a gateway; prove at the end that no counter leaked."""
+    servers: list[HttpServer] = []
+    rows: list[ReplicaRow] = []
+    for index, engine in enumerate(engines):
+        sock = listen("127.0.0.1", 0)
+        servers.append(await serve(engine, sock=sock))
+        rows.append(
+            ReplicaRow(
+                name=f"r{index}",
+                endpoint=f"http://127.0.0.1:{sock.getsockname()[1]}",
+                state="ready",
+                slots=slots,
+                prompt_progress=prompt_progress,
+            )
+        )
+    gateway = Gateway(settings or Settings())
+    table = ReplicaTable(model="m", replicas=tuple(rows))
+    gateway.apply(table)
+    front = listen("127.0.0.1", 0)
+    servers.append(await serve(gateway.handle, sock=front, limits=gateway.limits))
+    yield House(gateway, f"http://127.0.0.1:{front.getsockname()[1]}", table, servers)
+    for server in reversed(servers):
+        server.close()
+        await server.wait_closed(0.5)
+    stats = gateway.stats()
+    await gateway.close()
+    assert (stats.outstanding, stats.queued) == (0, 0)
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(TIMEOUT):
+            await test()
+
+    asyncio.run(bounded())
+
+
+class Client:
+    """A streaming client: one request, everything that came."""
+
+    def __init__(self, url: str, body: object, path: str = CHAT) -> None:
+        self.pool = Pool(url)
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+        self.body = b""
+        self.failed = False
+        self.ended = asyncio.Event()
+        self.got = asyncio.Event()
+        fields = [(b"content-type", b"application/json")]
+        request = encode_request(
+            "POST", path, host=self.pool.authority, headers=fields, body=json.dumps(body).encode()
+        )
+        self.exchange: Exchange = self.pool.send(request, self)
+
+    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status, self.headers = status, dict(headers)
+
+    def on_body(self, data: bytes) -> None:
+        self.body += data
+        self.got.set()
+
+    def on_end(self) -> None:
+        self.ended.set()
+
+    def on_error(self, _error: Exception) -> None:
+        self.failed = True
+        self.ended.set()
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Give the loop turns until ``condition`` holds; the test's own timeout bounds it."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
+def test_a_request_goes_through_unchanged() -> None:
+    async def test() -> None:
+        engine = FakeEngine()
+        async with house(engine) as at:
+            body = b'{ "model":"m",\n "messages": [], "odd": 1e3 }'
+            headers = [(b"x-request-id", b"abc"), (b"x-custom", b"1"), (b"te", b"trailers")]
+            reply = asyncio.create_task(
+                fetch(at.url, "POST", CHAT + "?a=b", body=body, headers=headers, timeout=TIMEOUT)
+            )
+            await engine.arrived.wait()
+            seen = engine.requests[0]
+            engine.responses[0].send(201, b"{}", headers=[(b"x-engine", b"y")])
+            got = await reply
+
+        assert (seen.path, seen.query, seen.body) == (CHAT, "a=b", body)
+        assert seen.headers[b"x-custom"] == b"1"
+        assert b"te" not in seen.headers
+        assert (got.status, got.body) == (201, b"{}")
+        assert got.headers[b"x-engine"] == b"y"
+        assert got.headers[b"x-request-id"] == seen.headers[b"x-request-id"] == b"abc"
+        assert got.headers[b"x-replicore-replica"] == b"r0"
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("POST", CHAT, b'{"model": "other"}', 404, "model_not_found"),
+        ("GET", "/v1/models/other", None, 404, "model_not_found"),
+        ("POST", CHAT, b"{nonsense", 400, None),
+        ("POST", CHAT, b"", 400, None),
+        ("GET", "/nowhere", None, 404, "not_found"),
+        ("POST", "/nowhere", b"{}", 404, "not_found"),
+        ("GET", CHAT, None, 405, "method_not_allowed"),
+        ("DELETE", "/v1/models", None, 405, "method_not_allowed"),
+    ],
+)
+def test_a_bad_request_gets_openais_error_shape(
+    method: str, path: str, body: bytes | None, status: int, code: str | None
+) -> None:
+    async def test() -> None:
+        async with house(answering("a")) as at:
+            reply = await fetch(at.url, method, path, body=body, timeout=TIMEOUT)
+
+        error = json.loads(reply.body)["error"]
+        assert (reply.status, error["code"]) == (status, code)
+        assert set(error) == {"message", "type", "param", "code"}
+        assert reply.headers[b"x-request-id"]
+
+    run(test)
+
+
+def test_models_and_health_are_answered_by_the_gateway() -> None:
+    async def test() -> None:
+        async with house(answering("a")) as at:
+            models = await fetch(at.url, "GET", "/v1/models", timeout=TIMEOUT)
+            model = await fetch(at.url, "GET", "/v1/models/m", timeout=TIMEOUT)
+            health = await fetch(at.url, "GET", "/health", timeout=TIMEOUT)
+            at.set_state("r0", "failed")
+            sick = await fetch(at.url, "GET", "/health", timeout=TIMEOUT)
+
+        assert json.loads(models.body)["data"][0]["id"] == "m"
+        assert json.loads(model.body)["object"] == "model"
+        assert (health.status, sick.status) == (200, 503)
+
+    run(test)
+
+
+def test_requests_spread_over_replicas() -> None:
+    async def test() -> None:
+        async with house(answering("a"), answering("b")) as at:
+            replies = [await at.post({}) for _ in range(10)]
+
+        names = [json.loads(reply.body)["engine"] for reply in replies]
+        assert sorted(names) == ["a"] * 5 + ["b"] * 5
+
+    run(test)
+
+
+def test_a_stream_passes_as_it_comes() -> None:
+    async def test() -> None:
+        engine = FakeEngine()
+        async with house(engine) as at:
+            client = Client(at.url, {"stream": True})
+            await engine.arrived.wait()
+            engine.responses[0].start(200, EVENT_STREAM)
+            engine.responses[0].write(event("a"))
+            await client.got.wait()
+            first = client.body
+            engine.responses[0].write(event("b") + b"data: [DONE]\n\n")
+            engine.responses[0].end()
+            await client.ended.wait()
+            await client.close()
+
+        assert first == event("a")
+        assert client.body == event("a") + event("b") + b"data: [DONE]\n\n"
+        assert client.headers[b"content-type"] == b"text/event-stream"
+
+    run(test)
+
+
+def test_prefill_progress_is_asked_for_and_kept_from_the_client() -> None:
+    async def test() -> None:
+        engine = FakeEngine()
+        async with house(engine, prompt_progress=True) as at:
+            client = Client(at.url, {"stream": True})
+            await engine.arrived.wait()
+            engine.responses[0].start(200, EVENT_STREAM)
+            engine.responses[0].write(b'data: {"prompt_progress":{}}\n\n' + event("a"))
+            engine.responses[0].end()
+            await client.ended.wait()
+            await client.close()
+
+        assert json.loads(engine.requests[0].body) == {"stream": True, "return_progress": True}
+        assert client.body == event("a")
+
+    run(test)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_leaves_frees_the_engine(stream: bool) -> None:
+    async def test() -> None:
+        engine = FakeEngine()
+        async with house(engine) as at:
+            client = Client(at.url, {"stream": stream})
+            await engine.arrived.wait()
+            await client.close()
+            await engine.someone_left.wait()
+            await until(lambda: at.gateway.stats().outstanding == 0)
+
+        assert engine.left == 1
+
+    run(test)
+
+
+def test_a_replica_that_fails_before_the_first_byte_is_replaced() -> None:
+    async def test() -> None:
+        async with house(crashing, answering("b")) as at:
+            replies = [await at.post({"stream": True}) for _ in range(4)]
+
+        assert [reply.headers[b"x-replicore-replica"] for reply in replies] == [b"r1"] * 4
+
+    run(test)
+
+
+def test_a_request_that_every_replica_fails_ends_with_502() -> None:
+    async def test() -> None:
+        settings = Settings(queue_timeout=0.05)
+        async with house(crashing, crashing, crashing, settings=settings) as at:
+            reply = await at.post({})
+
+        assert reply.status == 502
+        assert json.loads(reply.body)["error"]["type"] == "upstream_error"
+
+    run(test)
+
+
+def test_a_stream_that_breaks_ends_with_an_error_event() -> None:
+    async def test() -> None:
+        engine = FakeEngine()
+        async with house(engine) as at:
+            client = Client(at.url, {"stream": True})
+            await engine.arrived.wait()
+            engine.responses[0].start(200, EVENT_STREAM)
+            engine.responses[0].write(event("a") + b'data: {"choi')
+            await client.got.wait()
+            engine.responses[0].abort()
+            await client.ended.wait()
+            await client.close()
+
+        events = client.body.split(b"\n\n")
+        assert events[0] + b"\n\n" == event("a")
+        assert json.loads(events[1].removeprefix(b"data: "))["error"]["type"] == "upstream_error"
+        assert (events[2:], client.failed) == ([b""], False)
+
+    run(test)
+
+
+def test_a_body_that_breaks_cuts_the_connection() -> None:
+    async def test() -> None:
+        engine = FakeEngine()
+        async with house(engine) as at:
+            client = Client(at.url, {})
+            await engine.arrived.wait()
+            engine.responses[0].start(200, [(b"content-length", b"100")])
+            engine.responses[0].write(b"part")
+            await client.got.wait()
+            engine.responses[0].abort()
+            await client.ended.wait()
+            await client.close()
+
+        assert client.failed
+
+    run(test)
+
+
+def test_a_replica_gets_no_more_requests_than_it_has_slots() -> None:
+    async def test() -> None:
+        engine = FakeEngine()
+        async with house(engine, slots=2) as at:
+            posts = [asyncio.create_task(at.post({"n": i})) for i in range(5)]
+            await until(lambda: at.gateway.stats().queued == 3)
+            assert len(engine.responses) == 2
+            for index in range(5):
+                await until(lambda index=index: len(engine.responses) > index)  # type: ignore[misc]
+                engine.responses[index].send(200, b"{}")
+            replies = await asyncio.gather(*posts)
+
+        assert [reply.status for reply in replies] == [200] * 5
+
+    run(test)
+
+
+def test_a_full_queue_answers_429_with_retry_after() -> None:
+    async def test() -> None:
+        engine = FakeEngine()
+        async with house(engine, slots=1, settings=Settings(max_queue=1)) as at:
+            held = [Client(at.url, {}) for _ in range(2)]
+            await until(lambda: at.gateway.stats().queued == 1)
+            reply = await at.post({})
+            for client in held:
+                await client.close()
+            await until(lambda: at.gateway.stats().outstanding == 0)
+
+        assert (reply.status, reply.headers[b"retry-after"]) == (429, b"1")
+        assert json.loads(reply.body)["error"]["code"] == "queue_full"
+
+    run(test)
+
+
+def test_a_request_that_waited_too_long_gets_503_with_retry_after() -> None:
+    async def test() -> None:
+        engine = FakeEngine()
+        async with house(engine, slots=1, settings=Settings(queue_timeout=0.05)) as at:
+            held = Client(at.url, {})
+            await engine.arrived.wait()
+            reply = await at.post({})
+            await held.close()
+            await until(lambda: at.gateway.stats().outstanding == 0)
+
+        assert (reply.status, reply.headers[b"retry-after"]) == (503, b"1")
+        assert json.loads(reply.body)["error"]["code"] == "queue_timeout"
+
+    run(test)
+
+
+def test_a_client_that_leaves_the_queue_is_never_sent() -> None:
+    async def test() -> None:
+        engine = FakeEngine()
+        async with house(engine, slots=1) as at:
+            first, second = Client(at.url, {}), Client(at.url, {})
+            await until(lambda: at.gateway.stats().queued == 1)
+            await second.close()
+            await until(lambda: at.gateway.stats().queued == 0)
+            await first.close()
+            await until(lambda: at.gateway.stats().outstanding == 0)
+
+        assert len(engine.requests) == 1
+
+    run(test)
+
+
+def test_no_replica_that_could_serve_gives_503_at_once() -> None:
+    async def test() -> None:
+        async with house(answering("a")) as at:
+            at.set_state("r0", "failed")
+            reply = await at.post({})
+
+        assert (reply.status, reply.headers[b"retry-after"]) == (503, b"1")
+        assert json.loads(reply.body)["error"]["code"] == "no_ready_replica"
+
+    run(test)
+
+
+def test_a_request_is_held_while_its_only_replica_restarts() -> None:
+    async def test() -> None:
+        async with house(answering("a")) as at:
+            at.set_state("r0", "starting", incarnation=2)
+            post = asyncio.create_task(at.post({}))
+            await until(lambda: at.gateway.stats().queued == 1)
+            at.set_state("r0", "ready", incarnation=2)
+            reply = await post
+
+        assert reply.status == 200
+
+    run(test)
+
+
+def test_a_draining_replica_finishes_what_it_has_and_gets_no_more() -> None:
+    async def test() -> None:
+        engine = FakeEngine()
+        async with house(engine, answering("b")) as at:
+            at.set_state("r1", "starting")
+            post = asyncio.create_task(at.post({}))
+            await engine.arrived.wait()
+            at.set_state("r1", "ready")
+            at.set_state("r0", "draining")
+            later = [await at.post({}) for _ in range(3)]
+            engine.responses[0].send(200, b"{}")
+            first = await post
+
+        assert first.headers[b"x-replicore-replica"] == b"r0"
+        assert {reply.headers[b"x-replicore-replica"] for reply in later} == {b"r1"}
+
+    run(test)
+
+
+def test_a_slow_client_stops_the_engine_with_bounded_memory() -> None:
+    async def test() -> None:
+        paused = asyncio.Event()
+        total = 64 * 2**20
+
+        def flood(_request: Request, response: Response) -> None:
+            response.on_pause = paused.set
+            response.start(200, [(b"content-length", b"%d" % total)])
+            response.write(b"x" * total)
+            response.end()
+
+        async with house(flood) as at:
+            client = Client(at.url, {})
+            client.exchange.pause()
+            await paused.wait()
+            client.exchange.resume()
+            await client.ended.wait()
+            await client.close()
+
+        assert len(client.body) == total
+
+    run(test)
+
+
+def _names(replies: Sequence[Reply]) -> list[bytes]:
+    return [reply.headers[b"x-replicore-replica"] for reply in replies]
+
+
+def test_round_robin_is_exact() -> None:
+    async def test() -> None:
+        settings = Settings(policy="round_robin")
+        async with house(answering("a"), answering("b"), settings=settings) as at:
+            replies = [await at.post({}) for _ in range(4)]
+
+        assert len(set(_names(replies[:2]))) == len(set(_names(replies[2:]))) == 2
+
+    run(test)
