@@ -20,7 +20,7 @@ from replicore.http.server import Limits, Request, Response
 from replicore.openai import error_body
 
 # Replicas in these states will serve again by themselves; requests wait for them.
-_COMING = frozenset({"starting", "ready", "backoff"})
+_COMING = frozenset({"stopped", "starting", "ready", "draining", "backoff"})
 
 _PASSED_ON = frozenset({"/tokenize", "/detokenize"})
 _MODELS = "/v1/models"

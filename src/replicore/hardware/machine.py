@@ -28,6 +28,8 @@ class Machine:
             cgroup CPU quota.
         numa: Memory domains, disjoint, covering ``cores``.
         memory_bytes: Memory that all replicas together may use.
+        core_memory_bytes: Memory of one core where each core has its own, as an accelerator's;
+            None where all cores share ``memory_bytes``.
         legal_tp: Tensor-parallel degrees that the device supports; None where any works.
         aligned: Whether a replica's range must start on a multiple of its tp.
         note: One line about limits found (affinity, quota), or empty.
@@ -39,9 +41,16 @@ class Machine:
     core_limit: int
     numa: tuple[NumaNode, ...]
     memory_bytes: int
+    core_memory_bytes: int | None = None
     legal_tp: tuple[int, ...] | None = None
     aligned: bool = False
     note: str = ""
+
+    def replica_memory_bytes(self, tp: int) -> int:
+        """Return the memory that one replica on ``tp`` cores can have, in bytes."""
+        if self.core_memory_bytes is None:
+            return self.memory_bytes
+        return tp * self.core_memory_bytes
 
 
 class Hardware(Protocol):

@@ -1,0 +1,171 @@
+"""The layout of a deployment: how many replicas, on how many cores each, and on which.
+
+What the spec leaves open ("auto") is chosen by rule, not by prediction:
+
+- replicas and tp open: the smallest legal tp that one replica fits in, then all replicas that fit;
+- replicas open: all that fit;
+- tp open: the largest legal tp that so many replicas fit with, for no core is left idle then.
+
+A layout fits when there are cores in the right places, when no more of them are busy than the
+machine allows, and when there is memory for every replica.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replicore.cores import NO_CORES, CoreRange
+from replicore.deploy.placement import describe_size, place, pluralize
+from replicore.deploy.room import ReplicaMemory, Room, explain_limit, readable
+from replicore.errors import InfeasiblePlan
+from replicore.hardware.machine import Machine
+from replicore.models.shape import ModelShape
+
+if TYPE_CHECKING:
+    from replicore.spec import LayoutSpec
+
+# What "auto" asks for at most, in tokens: the KV cache of a model's full length (128 Ki tokens is
+# common) is larger than most machines' memory, and few requests use it.
+AUTO_MAX_MODEL_LEN = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """A layout that fits.
+
+    Attributes:
+        ranges: One core range for each replica; disjoint, of equal size, at least one.
+        batch_size: Slots of each replica.
+        max_model_len: Tokens per slot, prompt plus output.
+        reason: What was chosen and why, in one line for people.
+    """
+
+    ranges: tuple[CoreRange, ...]
+    batch_size: int
+    max_model_len: int
+    reason: str
+
+    @property
+    def replicas(self) -> int:
+        return len(self.ranges)
+
+    @property
+    def tp(self) -> int:
+        return len(self.ranges[0])
+
+
+def choose_layout(
+    wanted: LayoutSpec,
+    machine: Machine,
+    shape: ModelShape,
+    *,
+    legal_tp: tuple[int, ...],
+    memory_bytes: ReplicaMemory,
+    taken: CoreRange = NO_CORES,
+) -> Layout:
+    """Return the layout that the spec asks for on this machine.
+
+    Args:
+        legal_tp: The degrees that machine, model and engine allow, ascending.
+        memory_bytes: What one replica needs.
+        taken: Cores that other deployments hold.
+
+    Raises:
+        InfeasiblePlan: Nothing does what was asked; the message says what would fit.
+    """
+    room = Room(
+        machine=machine,
+        free=_free_cores(wanted, machine, taken),
+        taken=taken & machine.cores,
+        legal_tp=legal_tp,
+        memory=memory_bytes,
+        batch_size=wanted.batch_size,
+        max_model_len=_max_model_len(wanted, shape),
+    )
+    replicas, tp = _choose_size(wanted, room)
+    return Layout(
+        ranges=place(replicas, tp, machine, within=room.free),
+        batch_size=room.batch_size,
+        max_model_len=room.max_model_len,
+        reason=_reason(wanted, room, replicas, tp),
+    )
+
+
+def _max_model_len(wanted: LayoutSpec, shape: ModelShape) -> int:
+    if wanted.max_model_len == "auto":
+        return min(AUTO_MAX_MODEL_LEN, shape.max_model_len)
+    if wanted.max_model_len > shape.max_model_len:
+        raise InfeasiblePlan(
+            f"layout.max_model_len: {wanted.max_model_len} is longer than the model's maximum; "
+            f"up to {shape.max_model_len} tokens work"
+        )
+    return wanted.max_model_len
+
+
+def _free_cores(wanted: LayoutSpec, machine: Machine, taken: CoreRange) -> CoreRange:
+    allowed = machine.cores if wanted.cores is None else wanted.cores
+    unusable = allowed - machine.cores
+    if unusable:
+        raise InfeasiblePlan(
+            f'layout.cores: {unusable} of "{allowed}" cannot be used here; '
+            f"these can: {machine.cores}"
+        )
+    free = allowed - taken
+    if not free:
+        raise InfeasiblePlan(
+            f'no core is free: other deployments hold all of "{allowed}"',
+            hint="stop one with `replicore down`, or set layout.cores to cores that are free",
+        )
+    return free
+
+
+def _choose_size(wanted: LayoutSpec, room: Room) -> tuple[int, int]:
+    """Return replicas and tp."""
+    options = _tp_options(wanted, room)
+    at_least = 1 if wanted.replicas == "auto" else wanted.replicas
+    fitting = [tp for tp in options if room.count(tp) >= at_least]
+    if not fitting:
+        raise InfeasiblePlan(explain_limit(at_least, options, room))
+    if wanted.replicas == "auto":
+        return room.count(fitting[0]), fitting[0]
+    return wanted.replicas, fitting[-1]
+
+
+def _tp_options(wanted: LayoutSpec, room: Room) -> Sequence[int]:
+    if wanted.tp == "auto":
+        return room.legal_tp
+    if wanted.tp not in room.legal_tp:
+        raise InfeasiblePlan(
+            f"layout.tp: {wanted.tp} is not a legal tensor parallel degree of this model on "
+            f"{room.machine.name}; these are: {_list_degrees(room.legal_tp)}"
+        )
+    return (wanted.tp,)
+
+
+def _list_degrees(degrees: tuple[int, ...]) -> str:
+    if len(degrees) > 8 and degrees == tuple(range(1, len(degrees) + 1)):
+        return f"1 to {len(degrees)}"
+    return ", ".join(str(degree) for degree in degrees)
+
+
+def _reason(wanted: LayoutSpec, room: Room, replicas: int, tp: int) -> str:
+    usable = f"{pluralize(len(room.free), 'core')} {'is' if len(room.free) == 1 else 'are'} usable"
+    parts = [_why(wanted, room, replicas, tp), usable]
+    if room.machine.core_limit < len(room.machine.cores):
+        parts.append(f"the CPU quota allows {room.machine.core_limit} busy at once")
+    if wanted.replicas == "auto" and room.count_by_memory(tp) < room.count_by_cores(tp):
+        parts.append(f"{readable(room.machine.memory_bytes)} of memory is available")
+    return f"{describe_size(replicas, tp)}: {'; '.join(parts)}"
+
+
+def _why(wanted: LayoutSpec, room: Room, replicas: int, tp: int) -> str:
+    if wanted.tp == "auto" and wanted.replicas == "auto":
+        memory = readable(room.replica_bytes(tp))
+        return f"tp {tp} is the smallest whose memory ({memory}) fits"
+    if wanted.tp == "auto":
+        return f"tp {tp} is the largest that fits with {pluralize(replicas, 'replica')}"
+    if wanted.replicas == "auto":
+        return f"as many replicas as fit with tp {tp}"
+    return "as the spec says"

@@ -1,0 +1,88 @@
+"""Where replicas go: from free cores to disjoint ranges of ``tp`` cores each.
+
+Where ranges must be aligned (a machine's ``aligned``), this is a buddy allocator for one size: the
+only ranges there can be are the blocks ``k * tp`` to ``(k + 1) * tp - 1``. They never overlap, so
+the free ones among them are all that fits, and any choice of them is right.
+
+Elsewhere a replica takes the next ``tp`` free cores of a NUMA node. The up to ``tp - 1`` cores left
+over in each node are joined last, for replicas that are larger than a node or find none free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from replicore.cores import CoreRange
+from replicore.errors import InfeasiblePlan
+from replicore.hardware.machine import Machine
+
+
+def find_blocks(tp: int, machine: Machine, *, within: CoreRange) -> tuple[CoreRange, ...]:
+    """Return as many disjoint ranges of ``tp`` cores as ``within`` holds.
+
+    Those inside one NUMA node come first, each group in order of core numbers.
+    """
+    free = within & machine.cores
+    blocks = _aligned_blocks(tp, free) if machine.aligned else _packed_blocks(tp, machine, free)
+    return tuple(sorted(blocks, key=lambda block: (not _is_local(block, machine), block.cores)))
+
+
+def place(count: int, tp: int, machine: Machine, *, within: CoreRange) -> tuple[CoreRange, ...]:
+    """Return ``count`` disjoint ranges of ``tp`` cores each, in order of core numbers.
+
+    Raises:
+        InfeasiblePlan: ``within`` does not hold so many.
+    """
+    blocks = find_blocks(tp, machine, within=within)
+    if len(blocks) < count:
+        raise InfeasiblePlan(explain_shortage(count, tp, machine, within=within))
+    return tuple(sorted(blocks[:count], key=lambda block: block.cores))
+
+
+def explain_shortage(count: int, tp: int, machine: Machine, *, within: CoreRange) -> str:
+    """Return why ``count`` ranges of ``tp`` cores do not fit, in numbers."""
+    free = within & machine.cores
+    wanted = describe_size(count, tp)
+    needs = "needs" if count == 1 else "need"
+    usable = f"{len(free)} {'is' if len(free) == 1 else 'are'} usable"
+    usable += f" ({free})" if free else ""
+    if not machine.aligned or count * tp > len(free):
+        return f"{wanted} {needs} {pluralize(count * tp, 'core')}, {usable}"
+    found = len(find_blocks(tp, machine, within=within))
+    return (
+        f"{wanted} {needs} {pluralize(count, 'free range')} of {tp} that "
+        f"{'starts' if count == 1 else 'start'} on a multiple of {tp}, there are {found}: {usable}"
+    )
+
+
+def describe_size(replicas: int, tp: int) -> str:
+    """Return ``2 replicas x 1 core`` and the like."""
+    return f"{pluralize(replicas, 'replica')} x {pluralize(tp, 'core')}"
+
+
+def pluralize(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _aligned_blocks(tp: int, free: CoreRange) -> Iterator[CoreRange]:
+    cores = set(free)
+    for start in {core - core % tp for core in cores}:
+        block = range(start, start + tp)
+        if cores.issuperset(block):
+            yield CoreRange(tuple(block))
+
+
+def _packed_blocks(tp: int, machine: Machine, free: CoreRange) -> Iterator[CoreRange]:
+    left_over: list[int] = []
+    for node in machine.numa:
+        near = (node.cores & free).cores
+        whole = len(near) - len(near) % tp
+        yield from CoreRange(near[:whole]).split(tp)
+        left_over.extend(near[whole:])
+    # Still node by node, so that a range across nodes touches as few of them as can be.
+    for end in range(tp, len(left_over) + 1, tp):
+        yield CoreRange.of(left_over[end - tp : end])
+
+
+def _is_local(block: CoreRange, machine: Machine) -> bool:
+    return any(not block - node.cores for node in machine.numa)

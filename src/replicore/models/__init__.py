@@ -1,0 +1,1 @@
+"""Models: from what the spec names to local files, and their sizes."""

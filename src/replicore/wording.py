@@ -1,0 +1,42 @@
+"""How error messages write values and choices: on one line, quoted as TOML, never long."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_MAX_CHARS = 80
+
+
+def quoted(value: object) -> str:
+    """Return ``value`` as TOML would write it, cut after 80 characters."""
+    match value:
+        case str():
+            return shortened(json.dumps(value, ensure_ascii=False))
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "a table"
+        case list() | tuple():
+            return "an array"
+        case int() if value.bit_length() > 64:
+            return "a number of more than 64 bits"
+    return shortened(str(value))
+
+
+def listed(choices: Iterable[object]) -> str:
+    """Return the choices, quoted and separated by commas."""
+    return ", ".join(quoted(choice) for choice in choices)
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that ``word`` was probably meant to be; None where nothing is near."""
+    by_folded = {choice.casefold(): choice for choice in choices}
+    close = get_close_matches(word.casefold(), by_folded, n=1)
+    return by_folded[close[0]] if close else None
+
+
+def shortened(text: str) -> str:
+    """Return ``text`` of at most 80 characters; the last one, a quote perhaps, is kept."""
+    return text if len(text) <= _MAX_CHARS else f"{text[: _MAX_CHARS - 4]}...{text[-1]}"

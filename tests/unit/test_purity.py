@@ -1,0 +1,159 @@
+"""The pure modules of docs/design.md do no I/O, and import no module that does.
+
+Pure: the same arguments give the same result, and nothing outside changes. So these modules know
+no file, socket, process, thread, event loop or clock; what they need of them is an argument.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import replicore
+
+ROOT = Path(replicore.__file__).parent
+
+PURE = [
+    "bench/stats.py",
+    "bench/workload.py",
+    "cores.py",
+    "deploy/layout.py",
+    "deploy/placement.py",
+    "deploy/replica.py",
+    "deploy/room.py",
+    "engines/engine.py",
+    "errors.py",
+    "gateway/admission.py",
+    "gateway/ledger.py",
+    "gateway/routing.py",
+    "hardware/machine.py",
+    "http/sse.py",
+    "models/shape.py",
+    "openai.py",
+    "spec/keys.py",
+    "spec/problems.py",
+    "spec/tables.py",
+    "spec/values.py",
+    "units.py",
+    "wording.py",
+]
+
+IMPURE_STDLIB = """
+    asyncio concurrent ctypes fcntl fileinput getpass glob http.client http.server importlib io
+    logging mmap multiprocessing os platform pty pwd resource runpy sched select selectors shutil
+    signal socket socketserver sqlite3 ssl subprocess sys syslog tempfile termios threading time
+    urllib.request webbrowser
+"""
+PURE_THIRD_PARTY = {"msgspec", "numpy", "pydantic", "pydantic_core"}
+IMPURE_CALLS = {"__import__", "eval", "exec", "input", "open", "print"}
+# A Path is a value as long as none of these is called on it.
+IMPURE_METHODS = """
+    cwd exists expanduser glob home is_dir is_file is_symlink iterdir lstat mkdir open read_bytes
+    read_text resolve rglob rmdir samefile stat touch unlink write_bytes write_text
+"""
+
+
+def nodes_at_run_time(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk the tree without the bodies of ``if TYPE_CHECKING``: those imports never happen."""
+    children = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        children = iter(node.orelse)
+    yield node
+    for child in children:
+        yield from nodes_at_run_time(child)
+
+
+def imported_names(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Import(names=names):
+            return [name.name for name in names]
+        case ast.ImportFrom(module=str(module), names=names):
+            return [f"{module}.{name.name}" for name in names]
+    return []
+
+
+def module_file(name: str) -> Path | None:
+    """Return the file of a replicore module, or of the module that a dotted name is in.
+
+    The ``__init__.py`` above a module only re-exports, so it is read only where it is named itself.
+    """
+    parts = name.split(".")[1:]
+    for end in range(len(parts), -1, -1):
+        stem = ROOT.joinpath(*parts[:end])
+        for path in (stem.with_suffix(".py"), stem / "__init__.py"):
+            if path.is_file():
+                return path
+    return None
+
+
+def is_impure_import(name: str) -> bool:
+    package = name.partition(".")[0]
+    if package in sys.stdlib_module_names:
+        return any(
+            name == impure or name.startswith(f"{impure}.") for impure in IMPURE_STDLIB.split()
+        )
+    return package != "replicore" and package not in PURE_THIRD_PARTY
+
+
+def impurities(node: ast.AST) -> Iterator[str]:
+    yield from (f"imports {name}" for name in imported_names(node) if is_impure_import(name))
+    match node:
+        case ast.Call(func=ast.Name(id=name)) if name in IMPURE_CALLS:
+            yield f"calls {name}()"
+        case ast.Call(func=ast.Attribute(attr=name)) if name in IMPURE_METHODS.split():
+            yield f"calls .{name}()"
+
+
+def faults(path: Path, seen: set[Path]) -> Iterator[str]:
+    """Yield every impurity of a module and of the replicore modules that it imports."""
+    seen.add(path)
+    for node in nodes_at_run_time(ast.parse(path.read_text())):
+        for impurity in impurities(node):
+            yield f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)} {impurity}"
+        for name in imported_names(node):
+            inner = module_file(name) if name.startswith("replicore.") else None
+            if inner is not None and inner not in seen:
+                yield from faults(inner, seen)
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_does_no_io_and_imports_none_that_does(module: str) -> None:
+    assert list(faults(ROOT / module, set())) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("import os.path", "imports os.path"),
+        ("from os import path", "imports os.path"),
+        ("from urllib.request import urlopen", "imports urllib.request.urlopen"),
+        ("def f():\n  import socket", "imports socket"),
+        ("import httptools", "imports httptools"),
+        ("print('hello')", "calls print()"),
+        ("path.read_text()", "calls .read_text()"),
+    ],
+)
+def test_io_is_found(source: str, fault: str) -> None:
+    found = [text for node in nodes_at_run_time(ast.parse(source)) for text in impurities(node)]
+
+    assert found == [fault]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from urllib.parse import urlsplit",
+        "from pathlib import Path",
+        "import numpy as np",
+        "from collections import OrderedDict",
+        "if TYPE_CHECKING:\n  import asyncio",
+    ],
+)
+def test_what_is_only_a_value_or_a_type_is_pure(source: str) -> None:
+    found = [text for node in nodes_at_run_time(ast.parse(source)) for text in impurities(node)]
+
+    assert found == []
