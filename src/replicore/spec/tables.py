@@ -1,0 +1,411 @@
+"""The spec: every table and every key, with its default. All of it frozen, all of it optional.
+
+The descriptions here are the only ones: ``docs/configuration.md`` and the file that
+``replicore init`` writes are generated from them (``spec/docs.py``). A key whose default says
+nothing about its form has an example, which error messages use too.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from replicore.spec.values import (
+    Arguments,
+    Bool,
+    Cores,
+    Count,
+    Endpoint,
+    Host,
+    Location,
+    Name,
+    NaturalInt,
+    NaturalNumber,
+    Port,
+    PositiveDuration,
+    PositiveInt,
+    PositiveNumber,
+    PositiveSize,
+    Program,
+    Share,
+    Source,
+    String,
+    Variables,
+    read_text,
+)
+from replicore.units import GIB, MIB, MINUTE, Duration, format_duration
+
+Kind = Literal["llamacpp", "vllm", "neuron", "sim", "remote"]
+Policy = Literal[
+    "least_outstanding",
+    "least_work",
+    "round_robin",
+    "random",
+    "power_of_two",
+    "consistent_hash",
+    "prefix_affinity",
+]
+Kernel = Literal["qkv", "attn", "mlp"]
+
+
+class Conflict(ValueError):
+    """Raised when keys contradict each other; ``key`` is the dotted one to name, from its table."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSpec(Table):
+    """What is served."""
+
+    source: Source = Field(
+        "builtin:smollm2-135m",
+        description="A Hugging Face repository (`org/name`), a folder, a `.gguf` file, or "
+        "`builtin:smollm2-135m`. A path starts with `/`, `./`, `../` or `~/`.",
+    )
+    served_name: String | None = Field(
+        None,
+        description="The model name that clients use. Unset: taken from `source`.",
+        examples=["llama-3.3-70b"],
+    )
+    revision: String | None = Field(
+        None,
+        description="Branch, tag or commit of the Hugging Face repository. Unset: its main branch.",
+        examples=["main"],
+    )
+    offline: Bool = Field(
+        False, description="Never download; the model must be in the local cache already."
+    )
+
+
+class LayoutSpec(Table):
+    """How the machine's cores are split: `replicas` copies of the model, each on `tp` cores.
+
+    `"auto"` takes the smallest legal `tp` whose memory fits, and as many replicas as cores allow.
+    With a fixed number of replicas, `tp = "auto"` takes the largest that fits: no core stays idle.
+    """
+
+    replicas: Count = Field("auto", description="Independent copies of the model.")
+    tp: Count = Field("auto", description="Cores of one replica: its tensor parallel degree.")
+    batch_size: PositiveInt = Field(
+        4, description="Sequences that one replica works on at the same time."
+    )
+    max_model_len: Count = Field(
+        "auto",
+        description="Longest sequence in tokens, prompt plus output. `auto`: what the model was "
+        "trained for, at most 4096.",
+    )
+    cores: Cores | None = Field(
+        None,
+        description="The cores that may be used, as inclusive ranges. Unset: all of the machine.",
+        examples=["0-63"],
+    )
+
+    @model_validator(mode="after")
+    def _check_cores_suffice(self) -> Self:
+        replicas, tp = (1 if n == "auto" else n for n in (self.replicas, self.tp))
+        if self.cores is not None and len(self.cores) < replicas * tp:
+            raise Conflict(
+                "cores",
+                f'"{self.cores}" has {len(self.cores)} of the {replicas * tp} cores that '
+                f"replicas = {replicas} with tp = {tp} need; give more cores, or fewer replicas",
+            )
+        return self
+
+
+class VllmSpec(Table):
+    """Only for `engine.kind = "vllm"`."""
+
+    device: Literal["auto", "cuda", "cpu"] = Field(
+        "auto", description="What the cores are. `auto`: CUDA devices where there are any."
+    )
+    dtype: String = Field("auto", description="Type of weights and activations, as vLLM names it.")
+    memory_fraction: Share = Field(
+        0.9, description="Share of a CUDA device's memory that a replica takes."
+    )
+    cpu_kv_cache: PositiveSize = Field(4 * GIB, description="KV cache of one replica on CPU cores.")
+
+
+class OnDeviceSampling(Table):
+    """How the compiled model samples tokens on the accelerator."""
+
+    do_sample: Bool = Field(True, description="Sample; otherwise the likeliest token is taken.")
+    global_topk: PositiveInt = Field(
+        64, description="Tokens that a request's own sampling settings choose from."
+    )
+
+
+class NeuronSpec(Table):
+    """Only for `engine.kind = "neuron"`: AWS Trainium and Inferentia."""
+
+    instance: String | None = Field(
+        None,
+        description="EC2 instance type to plan for. Unset: the machine that this runs on.",
+        examples=["trn2.48xlarge"],
+    )
+    lnc: Annotated[Literal[1, 2] | None, BeforeValidator(read_text)] = Field(
+        None,
+        description="Physical cores per logical core, for compiling and serving alike. "
+        "Unset: 2 on trn2 and trn3, 1 elsewhere.",
+        examples=[2],
+    )
+    generation: Literal["auto", "fork", "nxdi", "native"] = Field(
+        "auto",
+        description="Which vLLM for Neuron: the AWS fork, the plugin on NxD Inference, or the "
+        "plugin with its own models. `auto`: what `engine.python` has installed.",
+    )
+    artefacts: Location | None = Field(
+        None,
+        description="Folder of the compiled model. Unset: in the state folder.",
+        examples=["artefacts/llama70b"],
+    )
+    shard_weights: Bool = Field(
+        True,
+        description="Write the weights sharded when compiling, so that replicas need not shard "
+        "them at every start.",
+    )
+    kernels: Annotated[tuple[Kernel, ...], BeforeValidator(read_text)] = Field(
+        (), description="Hand-written kernels to compile in.", examples=[["qkv", "attn", "mlp"]]
+    )
+    on_device_sampling: OnDeviceSampling = Field(default=OnDeviceSampling())
+    compile_args: Arguments = Field(
+        (),
+        description="More arguments of the compile command, passed through.",
+        examples=[["--enable-bucketing"]],
+    )
+
+
+class SimSpec(Table):
+    """Only for `engine.kind = "sim"`: an engine without a model, for tests and rehearsals."""
+
+    cores: PositiveInt | None = Field(
+        None,
+        description="Cores of the simulated machine. Unset: as many as this machine has.",
+        examples=[64],
+    )
+    prefill_tokens_per_s: PositiveNumber = Field(
+        20_000.0, description="Prompt tokens per second of one replica."
+    )
+    decode_tokens_per_s: PositiveNumber = Field(
+        200.0, description="Output tokens per second of one sequence that runs alone."
+    )
+    decode_batch_slope: NaturalNumber = Field(
+        0.0,
+        description="How much longer a step takes with each further sequence, as a share of it.",
+    )
+    prefix_cache: Bool = Field(True, description="Skip the prefill of prompt blocks seen before.")
+    faults: Arguments = Field(
+        (),
+        description="What goes wrong; `replicore sim --help` lists the kinds.",
+        examples=[["slow-start=5", "crash-after-requests=100"]],
+    )
+
+
+class RemoteSpec(Table):
+    """Only for `engine.kind = "remote"`: servers that somebody else runs."""
+
+    endpoints: Annotated[tuple[Endpoint, ...], BeforeValidator(read_text)] = Field(
+        (),
+        description="Base URLs, one per replica, without `/v1`.",
+        examples=[["http://127.0.0.1:8001", "http://127.0.0.1:8002"]],
+    )
+
+
+class EngineSpec(Table):
+    """The program that serves one replica."""
+
+    kind: Kind = Field("llamacpp", description="Which program.")
+    python: Program | None = Field(
+        None,
+        description="Interpreter of the environment that has the engine. Unset: replicore's own.",
+        examples=["/opt/vllm/bin/python"],
+    )
+    args: Arguments = Field(
+        (),
+        description="More arguments of the engine, passed through.",
+        examples=[["--n-batch", "512"]],
+    )
+    env: Variables = Field(
+        {},
+        description="Environment variables of the engine.",
+        examples=[{"OMP_PROC_BIND": "close"}],
+    )
+    vllm: VllmSpec = Field(default=VllmSpec())
+    neuron: NeuronSpec = Field(default=NeuronSpec())
+    sim: SimSpec = Field(default=SimSpec())
+    remote: RemoteSpec = Field(default=RemoteSpec())
+
+    @model_validator(mode="after")
+    def _check_remote_has_endpoints(self) -> Self:
+        if self.kind == "remote" and not self.remote.endpoints:
+            raise Conflict(
+                "remote.endpoints",
+                'is empty, but engine.kind is "remote"; give the base URLs of the running '
+                'servers, such as ["http://127.0.0.1:8001", "http://127.0.0.1:8002"]',
+            )
+        return self
+
+
+class GatewaySpec(Table):
+    """The front door: one OpenAI-compatible endpoint over all replicas."""
+
+    host: Host = Field(
+        "127.0.0.1", description="Address to listen on; `0.0.0.0` takes requests from outside."
+    )
+    port: Port = Field(8000, description="TCP port to listen on; 0 takes any free one.")
+    policy: Policy = Field("least_outstanding", description="How a replica is picked.")
+    workers: PositiveInt = Field(1, description="Gateway processes.")
+    max_queue: NaturalInt = Field(
+        1024, description="Requests that may wait for a free slot; more are answered with 429."
+    )
+    queue_timeout: Duration = Field(
+        30.0, description="Longest wait for a free slot; then the answer is 503."
+    )
+    max_body: PositiveSize = Field(
+        64 * MIB, description="Largest request body; above it the answer is 413."
+    )
+    header_timeout: PositiveDuration = Field(
+        10.0, description="Longest time that a client may take to send a request's head."
+    )
+    idle_timeout: PositiveDuration = Field(
+        75.0, description="How long a connection without a request stays open."
+    )
+    api_keys_file: Location | None = Field(
+        None,
+        description="File with one API key per line. Unset: no key is asked for.",
+        examples=["keys.txt"],
+    )
+
+
+class SupervisorSpec(Table):
+    """When a replica is given up, and when it is started again."""
+
+    start_timeout: PositiveDuration = Field(
+        10 * MINUTE, description="Longest time from a replica's start until it is ready."
+    )
+    stop_grace: Duration = Field(
+        10.0, description="How long a replica may take to stop before it is killed."
+    )
+    backoff_initial: PositiveDuration = Field(
+        1.0, description="Wait before the first restart; it doubles with each further one."
+    )
+    backoff_max: PositiveDuration = Field(MINUTE, description="Longest wait before a restart.")
+    stable_after: PositiveDuration = Field(
+        MINUTE, description="Time ready after which earlier failures are forgotten."
+    )
+    max_failures: PositiveInt = Field(
+        5, description="Failures within `failure_window` after which a replica is left stopped."
+    )
+    failure_window: PositiveDuration = Field(
+        5 * MINUTE, description="The time in which `max_failures` are counted."
+    )
+    probe_interval: PositiveDuration = Field(
+        1.0, description="Time between two checks of a replica."
+    )
+
+    @model_validator(mode="after")
+    def _check_backoff_grows(self) -> Self:
+        if self.backoff_initial > self.backoff_max:
+            raise Conflict(
+                "backoff_initial",
+                f"{format_duration(self.backoff_initial)} is longer than backoff_max, "
+                f"{format_duration(self.backoff_max)}; lower backoff_initial or raise backoff_max",
+            )
+        return self
+
+
+class Lengths(Table):
+    """Tokens of one request: a normal distribution, rounded, at least 1."""
+
+    mean: PositiveInt = Field(128, description="Mean, in tokens.")
+    stddev: NaturalInt = Field(0, description="Standard deviation, in tokens.")
+
+    @model_validator(mode="after")
+    def _check_mean_can_hold(self) -> Self:
+        if self.stddev > self.mean:
+            raise Conflict(
+                "stddev",
+                f"{self.stddev} is more than the mean, {self.mean}: lengths start at 1 token, so "
+                f"the mean could not hold; use {self.mean} or less",
+            )
+        return self
+
+
+class WorkloadSpec(Table):
+    """What the benchmark sends and the planner assumes."""
+
+    input_tokens: Lengths = Field(
+        default=Lengths(), description="Prompt length of a request, normally distributed."
+    )
+    output_tokens: Lengths = Field(
+        default=Lengths(), description="Output length of a request, normally distributed."
+    )
+    requests: PositiveInt = Field(64, description="Requests of one run.")
+    concurrency: PositiveInt | None = Field(
+        None,
+        description="Requests in flight at the same time. Unset: `replicas` x `batch_size`.",
+        examples=[8],
+    )
+    seed: NaturalInt | None = Field(
+        None,
+        description="Seed of lengths and prompts. Unset: a new one at each run, so that no "
+        "server answers from its prefix cache.",
+        examples=[1],
+    )
+
+
+class SloSpec(Table):
+    """Service level objectives: what counts as good. Unset ones are met by every request."""
+
+    ttft_p99: PositiveDuration | None = Field(
+        None, description="Time to first token, 99th percentile.", examples=["5s"]
+    )
+    tpot_p99: PositiveDuration | None = Field(
+        None,
+        description="Time per output token after the first, 99th percentile.",
+        examples=["60ms"],
+    )
+
+
+class Spec(Table):
+    """One deployment."""
+
+    name: Name = Field(
+        "default", description="Names the state folder, the logs and the metrics label."
+    )
+    model: ModelSpec = Field(default=ModelSpec())
+    layout: LayoutSpec = Field(default=LayoutSpec())
+    engine: EngineSpec = Field(default=EngineSpec())
+    gateway: GatewaySpec = Field(default=GatewaySpec())
+    supervisor: SupervisorSpec = Field(default=SupervisorSpec())
+    workload: WorkloadSpec = Field(default=WorkloadSpec())
+    slo: SloSpec = Field(default=SloSpec())
+
+    @model_validator(mode="after")
+    def _check_one_replica_per_endpoint(self) -> Self:
+        replicas, endpoints = self.layout.replicas, len(self.engine.remote.endpoints)
+        if self.engine.kind == "remote" and replicas not in ("auto", endpoints):
+            raise Conflict(
+                "layout.replicas",
+                f"{replicas} is not the number of engine.remote.endpoints; "
+                f'use {endpoints} or "auto"',
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_workload_fits(self) -> Self:
+        longest, given = self.layout.max_model_len, self.workload.model_fields_set
+        tokens = self.workload.input_tokens.mean + self.workload.output_tokens.mean
+        if longest == "auto" or tokens <= longest or not given & {"input_tokens", "output_tokens"}:
+            return self
+        raise Conflict(
+            "layout.max_model_len",
+            f"{longest} is less than the {tokens} tokens of a mean request in [workload], input "
+            f"plus output; use {tokens} or more, or shorter lengths",
+        )

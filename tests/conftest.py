@@ -1,0 +1,61 @@
+"""What every integration test is held to: it leaves no process, no port and no open file behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from replicore.deploy.strays import find_strays
+
+_TAG = "PYTEST_LEAK_TAG"
+_DEADLINE_S = 2.0
+_POLL_S = 0.02
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing_behind(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    if "integration" not in request.path.parts:
+        yield
+        return
+    monkeypatch = pytest.MonkeyPatch()
+    tag = uuid4().hex
+    ports = _listening_ports()
+    monkeypatch.setenv(_TAG, tag)
+    monkeypatch.setenv("REPLICORE_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+    yield
+    monkeypatch.undo()
+    left = _processes_left({_TAG: tag})
+    assert left == [], "processes left behind"
+    assert _listening_ports() - ports == set(), "ports left open"
+    assert _open_files(tmp_path_factory.getbasetemp()) == [], "files left open"
+
+
+def _processes_left(tag: dict[str, str]) -> list[str]:
+    """Return the command lines of what a test started and is still there, which is then killed."""
+    deadline = time.monotonic() + _DEADLINE_S
+    while (left := find_strays(tag)) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    processes = [psutil.Process(pid) for pid in left if psutil.pid_exists(pid)]
+    lines = [" ".join(process.cmdline()) for process in processes]
+    for process in processes:
+        process.kill()
+    return lines
+
+
+def _listening_ports() -> set[int]:
+    connections = psutil.Process().net_connections("tcp")
+    return {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN and c.laddr}
+
+
+def _open_files(folder: Path) -> list[str]:
+    links = (Path("/proc/self/fd") / fd for fd in os.listdir("/proc/self/fd"))
+    targets = [os.readlink(link) for link in links if link.is_symlink()]
+    return [target for target in targets if target.startswith(str(folder))]
