@@ -13,7 +13,7 @@ def quoted(value: object) -> str:
     """Return ``value`` as TOML would write it, cut after 80 characters."""
     match value:
         case str():
-            return shortened(json.dumps(value, ensure_ascii=False))
+            return shortened(toml_string(value))
         case bool():
             return str(value).lower()
         case dict():
@@ -23,6 +23,13 @@ def quoted(value: object) -> str:
         case int() if value.bit_length() > 64:
             return "a number of more than 64 bits"
     return shortened(str(value))
+
+
+def toml_string(text: str) -> str:
+    """Return ``text`` as a TOML string: in quotes, on one line, with nothing invisible in it."""
+    # JSON's string form is TOML's; it leaves some characters as they are that do not print.
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in written)
 
 
 def listed(choices: Iterable[object]) -> str:

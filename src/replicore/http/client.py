@@ -192,6 +192,7 @@ class Pool:
 
     def send_again(self, exchange: Exchange) -> None:
         """Send on a fresh connection what a stale one swallowed."""
+        exchange.sent_at = None
         self._connect(exchange)
 
     def _connect(self, exchange: Exchange) -> None:

@@ -1,0 +1,1 @@
+"""Measure an OpenAI endpoint: workload, closed loop, statistics, tables (see docs/metrics.md)."""
