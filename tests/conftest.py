@@ -22,7 +22,7 @@ _POLL_S = 0.02
 def _leaves_nothing_behind(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
-    if "integration" not in request.path.parts:
+    if not {"integration", "chaos"} & set(request.path.parts):
         yield
         return
     monkeypatch = pytest.MonkeyPatch()

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
-from tests.integration.hub_server import HubServer, Repo, serve_hub
-from tests.unit.models.model_files import LLAMA, gguf_bytes
 
 from replicore.errors import ConfigError, ModelError
 from replicore.models.resolve import resolve
 from replicore.models.shape import Model
 from replicore.spec import ModelSpec
+from tests.integration.hub_server import HubServer, Repo, serve_hub
+from tests.unit.models.model_files import LLAMA, gguf_bytes
 
 TINY = "org/tiny"
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.bad_specs import BAD_SPECS
 
 from replicore.cores import CoreRange
 from replicore.errors import SpecError
 from replicore.spec import LayoutSpec, Spec, load_spec
 from replicore.spec.keys import keys
 from replicore.spec.toml import toml_value
+from tests.unit.bad_specs import BAD_SPECS
 
 
 @pytest.fixture(name="spec_file")

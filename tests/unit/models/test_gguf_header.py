@@ -5,10 +5,10 @@ from pathlib import Path
 
 import gguf
 import pytest
-from tests.unit.models.model_files import gguf_bytes, write_gguf
 
 from replicore.errors import ModelError
 from replicore.models.gguf_header import BLOCKS, StringArray, read_gguf_header
+from tests.unit.models.model_files import gguf_bytes, write_gguf
 
 
 def test_gguf_header_has_the_metadata_that_the_gguf_package_wrote(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.models.model_files import LLAMA, write_folder, write_gguf
 
 from replicore.errors import ModelError
 from replicore.models.read import read_shape
 from replicore.models.shape import ModelShape
+from tests.unit.models.model_files import LLAMA, write_folder, write_gguf
 
 
 def config(family: str, layers: int, hidden: int, heads: int, **more: object) -> dict[str, object]:

@@ -5,12 +5,12 @@ import socket
 from pathlib import Path
 
 import pytest
-from tests.unit.models.model_files import write_folder, write_gguf
 
 from replicore.errors import ConfigError, ModelError
 from replicore.models.resolve import resolve
 from replicore.models.shape import Model
 from replicore.spec import ModelSpec
+from tests.unit.models.model_files import write_folder, write_gguf
 
 
 @pytest.fixture(name="no_network", autouse=True)

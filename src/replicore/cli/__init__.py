@@ -1,0 +1,111 @@
+"""The ``replicore`` command: one file per group of commands; here they are put together."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from replicore import __version__
+from replicore.cli.bench import bench
+from replicore.cli.demo import demo
+from replicore.cli.deploy import down, logs, restart, status, up
+from replicore.cli.gateway import gateway
+from replicore.cli.init import init_command
+from replicore.cli.sim import sim
+from replicore.errors import ReplicoreError
+from replicore.wording import nearest
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="replicore",
+    help="Serve a large language model as N replicas on disjoint cores behind one endpoint.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(demo)
+app.command(name="init")(init_command)
+app.command()(up)
+app.command()(status)
+app.command()(logs)
+app.command()(restart)
+app.command()(down)
+app.command()(gateway)
+app.command()(bench)
+app.command()(sim)
+
+COMMANDS = ("demo", "init", "up", "status", "logs", "restart", "down", "gateway", "bench", "sim")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"replicore {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Serve a large language model as N replicas on disjoint cores behind one endpoint."""
+    if debug:
+        os.environ["REPLICORE_DEBUG"] = "1"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 1 failed, 2 wrong usage or spec, 130 interrupted."""
+    sys.exit(run(sys.argv[1:] if argv is None else list(argv)))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command; return its exit code. Errors are one sentence on stderr, and a hint."""
+    try:
+        return app(list(argv), standalone_mode=False) or 0
+    except ReplicoreError as error:
+        return _fail(error.message, error.hint, error.exit_code)
+    except typer.TyperException as error:
+        return _fail_usage(error, argv)
+    except typer.Abort:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read stdout has enough; Python would complain about its flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback for users
+        message = f"unexpected {type(error).__name__}: {error}"
+        return _fail(message, "this is a bug; --debug shows where it happened", 1)
+
+
+def _fail(message: str, hint: str | None, code: int) -> int:
+    if os.environ.get("REPLICORE_DEBUG"):
+        traceback.print_exc()
+    typer.echo(f"error: {message}", err=True)
+    if hint:
+        typer.echo(f"\nhint: {hint}", err=True)
+    return code
+
+
+def _fail_usage(error: typer.TyperException, argv: Sequence[str]) -> int:
+    """Report a wrong flag or command in our own form, or show the help that no command asks for."""
+    message = error.format_message()
+    if not argv:
+        typer.echo(message)
+        return error.exit_code
+    command = next((word for word in argv if not word.startswith("-")), "")
+    if command in COMMANDS:
+        hint = f"`replicore {command} --help` lists its options"
+    else:
+        close = nearest(command, COMMANDS)
+        hint = f"did you mean `replicore {close}`?" if close else "`replicore --help` lists all"
+    return _fail(message[:1].lower() + message[1:].rstrip("."), hint, error.exit_code)

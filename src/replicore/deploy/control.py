@@ -1,0 +1,265 @@
+"""The control socket: how ``status``, ``restart``, ``down`` and the gateway reach a supervisor.
+
+One JSON object a line. A request is ``{"op": "status" | "restart" | "down" | "watch"}``, with
+``"replica"`` for a restart of one; an error reply is ``{"error": ..., "hint": ...}``. ``down`` is
+answered at once, and the connection ends when the deployment has. What follows ``watch`` is in
+``gateway/table.py``.
+
+The path of a Unix socket has at most 107 bytes (unix(7)), and that of a state folder may have more.
+Both ends therefore name the socket by a file descriptor of the folder, ``/proc/self/fd/N/``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from replicore.deploy.state import Claims
+from replicore.deploy.status import Status
+from replicore.errors import DeploymentError, ReplicoreError
+from replicore.gateway.table import ReplicaTable, Report, Update, Welcome
+
+SOCKET_NAME = "control.sock"
+
+_ANSWER_TIMEOUT_S = 10.0
+_BACKLOG = 64
+
+T = TypeVar("T")
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A client's line."""
+
+    op: str
+    replica: str | None = None
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """The reply to a request that could not be granted."""
+
+    error: str
+    hint: str | None = None
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """The reply to a request that was granted, with nothing else to tell."""
+
+    done: bool
+
+
+class Deployment(Protocol):
+    """What a control server serves."""
+
+    def status(self) -> Status: ...
+
+    async def restart(self, replica: str | None) -> None:
+        """Restart one replica, or all of them; return when they are ready again."""
+        ...
+
+    def ask_to_stop(self) -> None:
+        """Make the deployment stop soon."""
+        ...
+
+    def welcome(self) -> Welcome: ...
+
+    def take_report(self, report: Report) -> None: ...
+
+
+class ControlServer:
+    """Serves one deployment's control socket."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._watchers: set[asyncio.StreamWriter] = set()
+        self._folder: Path | None = None
+
+    async def open(self, folder: Path) -> None:
+        """Listen in ``folder``, which this process holds the lock of."""
+        self._folder = folder
+        (folder / SOCKET_NAME).unlink(missing_ok=True)  # a killed supervisor's
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with _short_path(folder) as path:
+            listener.bind(path)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener)
+
+    def close(self) -> None:
+        """End all connections, which tells ``down`` that it is done, and take the socket away."""
+        if self._server is None or self._folder is None:
+            return
+        (self._folder / SOCKET_NAME).unlink(missing_ok=True)
+        self._server.close()
+        for connection in self._connections:
+            connection.close()
+
+    @property
+    def has_watcher(self) -> bool:
+        """Whether a gateway follows the table."""
+        return bool(self._watchers)
+
+    def publish(self, table: ReplicaTable) -> None:
+        """Send a changed table to the gateway."""
+        for watcher in self._watchers:
+            watcher.write(_line(Update(table=table)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections.add(writer)
+        try:
+            # The other end may be killed at any moment, also in the middle of a line.
+            with suppress(ConnectionError, ValueError):
+                async for line in reader:
+                    await self._answer(line, writer)
+                    await writer.drain()
+        finally:
+            self._connections.discard(writer)
+            self._watchers.discard(writer)
+            writer.close()
+
+    async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> None:
+        try:
+            if writer in self._watchers:
+                self._deployment.take_report(msgspec.json.decode(line, type=Report))
+                return
+            reply = await self._grant(msgspec.json.decode(line, type=Request), writer)
+        except msgspec.MsgspecError as error:
+            reply = Failure(error=f"not a message that is understood here: {error}")
+        except ReplicoreError as error:
+            reply = Failure(error=error.message, hint=error.hint)
+        writer.write(_line(reply))
+
+    async def _grant(self, request: Request, writer: asyncio.StreamWriter) -> msgspec.Struct:
+        match request.op:
+            case "status":
+                return self._deployment.status()
+            case "restart":
+                await self._deployment.restart(request.replica)
+            case "down":
+                self._deployment.ask_to_stop()
+            case "watch":
+                self._watchers.add(writer)
+                return self._deployment.welcome()
+            case other:
+                valid = "status, restart, down, watch"
+                return Failure(error=f'unknown op "{other}" (valid: {valid})')
+        return Done(done=True)
+
+
+def connect(folder: Path) -> socket.socket:
+    """Return a connection to the supervisor of a state folder.
+
+    Raises:
+        DeploymentError: None runs there.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _short_path(folder) as path:
+            connection.connect(path)
+    except OSError:
+        connection.close()
+        raise DeploymentError(
+            f'the deployment "{folder.name}" is not running', hint="`replicore up` starts one"
+        ) from None
+    return connection
+
+
+def status(folder: Path) -> Status:
+    """Return what the supervisor knows.
+
+    Raises:
+        DeploymentError: It is not running, or does not answer.
+    """
+    with connect(folder) as connection:
+        return _ask(connection, Request(op="status"), Status, timeout=_ANSWER_TIMEOUT_S)
+
+
+def restart(folder: Path, replica: str | None) -> None:
+    """Restart one replica, or all of them one by one; return when they are ready again.
+
+    How long that takes is the engines' matter, so there is no limit here; the supervisor has one.
+
+    Raises:
+        DeploymentError: It is not running, there is no such replica, or it did not become ready.
+    """
+    with connect(folder) as connection:
+        _ask(connection, Request(op="restart", replica=replica), Done, timeout=None)
+
+
+def down(folder: Path, *, timeout: float | None = None) -> None:
+    """Stop the deployment; return when nothing of it runs any more.
+
+    Raises:
+        DeploymentError: It is not running, or has not stopped after ``timeout`` seconds.
+    """
+    with connect(folder) as connection:
+        _ask(connection, Request(op="down"), Done, timeout=_ANSWER_TIMEOUT_S)
+        connection.settimeout(timeout)
+        try:
+            while connection.recv(1):
+                pass
+        except TimeoutError:
+            raise DeploymentError(
+                f'the deployment "{folder.name}" has not stopped within {timeout:g} s'
+            ) from None
+        except ConnectionError:
+            return
+
+
+def find(root: Path, name: str | None) -> Path:
+    """Return the folder of a running deployment; ``name`` may be None while there is only one.
+
+    Raises:
+        DeploymentError: None runs, or it is not clear which one is meant.
+    """
+    with Claims(root) as claims:
+        running = claims.running()
+    names = ", ".join(neighbour.name for neighbour in running)
+    if not running:
+        which = f'the deployment "{name}" is not running' if name else "no deployment is running"
+        raise DeploymentError(which, hint="`replicore up` starts one")
+    if name is None and len(running) > 1:
+        raise DeploymentError(f"several deployments are running; name one of them: {names}")
+    for neighbour in running:
+        if name in (None, neighbour.name):
+            return neighbour.path
+    raise DeploymentError(f'the deployment "{name}" is not running; these are: {names}')
+
+
+def _ask(
+    connection: socket.socket, request: Request, answer: type[T], *, timeout: float | None
+) -> T:
+    connection.settimeout(timeout)
+    try:
+        connection.sendall(_line(request))
+        with connection.makefile("rb") as file:
+            line = file.readline()
+    except OSError as error:
+        raise DeploymentError(f"the supervisor does not answer ({error})") from None
+    if not line:
+        raise DeploymentError("the supervisor ended before it answered")
+    reply = msgspec.json.decode(line)
+    if "error" in reply:
+        raise DeploymentError(reply["error"], hint=reply.get("hint"))
+    return msgspec.convert(reply, answer)
+
+
+def _line(message: msgspec.Struct) -> bytes:
+    return msgspec.json.encode(message) + b"\n"
+
+
+@contextmanager
+def _short_path(folder: Path) -> Iterator[str]:
+    handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{handle}/{SOCKET_NAME}"
+    finally:
+        os.close(handle)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import io
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from replicore.cli.deployment_view import counters, describe, headline, units_table
+from replicore.deploy.status import LayoutStatus, Status, UnitStatus
+from replicore.gateway.table import Stats
+
+R0 = UnitStatus(
+    name="r0",
+    state="ready",
+    state_s=72,
+    cores="0-3",
+    endpoint="http://127.0.0.1:4000",
+    incarnation=2,
+    pid=123,
+)
+STATUS = Status(
+    name="default",
+    url="http://127.0.0.1:8000",
+    pid=7,
+    uptime_s=3725,
+    ready=True,
+    model="smollm2",
+    engine="sim",
+    simulated=True,
+    layout=LayoutStatus(replicas=1, tp=4, batch_size=4, max_model_len=64, reason="so"),
+    replicas=(R0,),
+    gateway=R0,
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"state": "starting"}, "r0 starting on cores 0-3 (pid 123)"),
+        ({"state": "starting", "pid": None}, None),
+        ({"state": "ready"}, "r0 ready"),
+        ({"state": "backoff", "problem": "it fell", "retry_s": 1.26}, "r0 starts again in 1.3 s"),
+        ({"state": "backoff", "problem": "it fell"}, None),
+        ({"state": "crash_loop", "problem": "it fell", "failures": 5}, "failed 5 times"),
+        ({"state": "failed", "problem": "it fell"}, "it fell\nr0 stays stopped"),
+    ],
+)
+def test_change_reads_as_a_line(change: dict[str, object], expected: str | None) -> None:
+    line = describe(msgspec.structs.replace(R0, **change))
+
+    assert line is expected if expected is None or line is None else expected in line
+
+
+def test_table_shows_state_cores_and_how_long() -> None:
+    out = io.StringIO()
+    Console(file=out, width=100).print(units_table([R0]))
+
+    row = out.getvalue().splitlines()[1].split()
+    assert row == ["r0", "ready", "1m12s", "0-3", "123", "2", "http://127.0.0.1:4000"]
+
+
+def test_headline_says_simulated_where_it_is() -> None:
+    assert headline(STATUS) == (
+        "default: smollm2 (sim, simulated), ready, http://127.0.0.1:8000/v1, up 1h02m, pid 7"
+    )
+
+
+def test_counters_wait_for_the_first_report() -> None:
+    stats = Stats(outstanding=1, queued=2, requests=3, errors=0, replicas={})
+
+    assert counters(STATUS) is None
+    assert counters(msgspec.structs.replace(STATUS, stats=stats)) == (
+        "requests: 3, errors: 0, outstanding: 1, queued: 2"
+    )

@@ -1,0 +1,306 @@
+"""Scripted lives of a unit: a fake process, a fake clock, the real table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from replicore.deploy.exits import Exit
+from replicore.deploy.process import Job, Process
+from replicore.deploy.replica import RestartPolicy, State
+from replicore.deploy.unit import Limits, Unit
+from replicore.errors import DeploymentError, ReplicaStartError, UpstreamError
+
+CRASH = Exit(code=1, last_lines=("oh no",))
+LIMITS = Limits(
+    stop_grace_s=10,
+    restarts=RestartPolicy(backoff_initial_s=0.001, backoff_max_s=0.001, max_failures=3),
+)
+
+
+class FakeProcess(Process):
+    """Runs until the test, or a stop, ends it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.stops: list[float] = []
+        self._over: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+
+    @property
+    def keeper_pid(self) -> int:
+        return self.pid + 1000
+
+    @property
+    def exit(self) -> Exit | None:
+        return self._over.result() if self._over.done() else None
+
+    async def wait(self) -> Exit:
+        return await asyncio.shield(self._over)
+
+    def stop(self, grace_s: float) -> None:
+        self.stops.append(grace_s)
+        self.end(Exit(signal="SIGTERM"))
+
+    def end(self, how: Exit) -> None:
+        if not self._over.done():
+            self._over.set_result(how)
+
+
+class FakeProgram:
+    name = "r0"
+    title = "replica r0"
+    cores = "0-3"
+    endpoint = "http://127.0.0.1:1"
+
+    def __init__(self) -> None:
+        self.check: Exception | None = None
+        self.is_drained = asyncio.Event()
+        self.is_drained.set()
+
+    def job(self, incarnation: int) -> Job:
+        return Job(argv=("fake",), tag={}, log=Path(f"/nowhere/r0.{incarnation}.log"))
+
+    async def check_ready(self) -> None:
+        if self.check is not None:
+            raise self.check
+
+    async def drained(self) -> None:
+        await self.is_drained.wait()
+
+
+class Stage:
+    """A unit, and the processes that it has started."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.program = FakeProgram()
+        self.processes: list[FakeProcess] = []
+        self.start_error: Exception | None = None
+        self.unit = Unit(
+            self.program,
+            LIMITS,
+            changed=lambda unit: None,
+            start_process=self._start,
+            clock=lambda: self.now,
+            rng=Random(0),
+        )
+
+    @property
+    def process(self) -> FakeProcess:
+        return self.processes[-1]
+
+    async def ready(self) -> None:
+        await self.unit.reach({State.READY}, after=len(self.processes))
+
+    async def crash(self, *, after_s: float) -> State:
+        """End a ready process; return the state once that has had its effect."""
+        self.now += after_s
+        self.process.end(CRASH)
+        await self.unit.reach({State.BACKOFF, State.CRASH_LOOP})
+        return await self.unit.reach({State.READY, State.CRASH_LOOP})
+
+    async def _start(self, job: Job) -> Process:
+        if self.start_error is not None:
+            raise self.start_error
+        self.processes.append(FakeProcess(len(self.processes) + 1))
+        return self.process
+
+
+Scenario = Callable[[Stage], Awaitable[None]]
+
+
+def play(scenario: Scenario) -> None:
+    """Run a scenario on a unit that is wanted, within a second."""
+
+    async def run() -> None:
+        stage = Stage()
+        life = asyncio.create_task(stage.unit.run())
+        stage.unit.start()
+        try:
+            async with asyncio.timeout(5):
+                await scenario(stage)
+        finally:
+            life.cancel()
+            await asyncio.gather(life, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def test_failures_in_a_row_end_in_a_crash_loop() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        states = [await stage.crash(after_s=1) for _ in range(3)]
+
+        assert states == [State.READY, State.READY, State.CRASH_LOOP]
+        assert stage.unit.status().failures == 3
+
+    play(scenario)
+
+
+def test_stable_run_in_between_wipes_out_the_failures() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        states = [await stage.crash(after_s=after_s) for after_s in (1, 1, 60, 1, 1)]
+
+        assert states == [State.READY] * 4 + [State.CRASH_LOOP]
+
+    play(scenario)
+
+
+def test_start_on_request_after_a_crash_loop_begins_a_new_count() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        for _ in range(3):
+            await stage.crash(after_s=1)
+        await stage.unit.restart()
+
+        assert stage.unit.state is State.READY
+        assert stage.unit.status().failures == 0
+        assert stage.unit.error is None
+
+    play(scenario)
+
+
+def test_lost_replica_is_told_with_cores_pid_time_and_last_lines() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        await stage.crash(after_s=12.41)
+
+        assert stage.unit.status().problem == (
+            "replica r0 (cores 0-3, pid 1) exited with code 1 after 12.4 s; its last lines:\n"
+            "  | oh no"
+        )
+
+    play(scenario)
+
+
+def test_stop_is_a_stop_and_no_failure() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        stage.unit.stop()
+        await stage.unit.reach({State.STOPPED})
+
+        assert stage.process.stops == [10]
+        assert stage.unit.status().failures == 0
+
+    play(scenario)
+
+
+def test_kill_stops_without_grace_and_is_no_failure() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        stage.unit.kill()
+        await stage.unit.reach({State.STOPPED})
+
+        assert set(stage.process.stops) == {0}
+        assert stage.unit.error is None
+
+    play(scenario)
+
+
+def test_restart_waits_until_the_replica_is_drained() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        stage.program.is_drained.clear()
+        restart = asyncio.create_task(stage.unit.restart())
+        await stage.unit.reach({State.DRAINING})
+        assert stage.process.stops == []
+
+        stage.program.is_drained.set()
+        await restart
+        assert [process.stops for process in stage.processes] == [[10], []]
+
+    play(scenario)
+
+
+def test_stop_for_good_does_not_wait_until_the_replica_is_drained() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        stage.program.is_drained.clear()
+        restart = asyncio.create_task(stage.unit.restart())
+        await stage.unit.reach({State.DRAINING})
+        stage.unit.close()
+        await stage.unit.reach({State.STOPPED})
+
+        assert len(stage.processes) == 1
+        await asyncio.gather(restart, return_exceptions=True)
+
+    play(scenario)
+
+
+def test_replica_that_is_not_ready_yet_is_asked_again() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.program.check = UpstreamError("loading")
+        await stage.unit.reach({State.STARTING})
+        stage.program.check = None
+
+        await stage.ready()
+
+    play(scenario)
+
+
+def test_replica_that_serves_something_else_is_stopped_and_failed() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.program.check = ReplicaStartError("another model")
+        await stage.unit.reach({State.FAILED})
+
+        assert stage.process.stops == [10]
+        assert stage.unit.process is None
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ReplicaStartError("no such program"), State.FAILED),  # will be so next time too
+        (BlockingIOError(11, "Resource temporarily unavailable"), State.CRASH_LOOP),  # was retried
+    ],
+)
+def test_process_that_cannot_be_started(error: Exception, expected: State) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.start_error = error
+
+        assert await stage.unit.reach({State.FAILED, State.CRASH_LOOP}) is expected
+
+    play(scenario)
+
+
+def test_stop_during_a_backoff_ends_it() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.start_error = OSError(11, "Resource temporarily unavailable")
+        await stage.unit.reach({State.BACKOFF})
+        stage.unit.stop()
+        await stage.unit.reach({State.STOPPED})
+
+        assert stage.unit.status().retry_s is None
+
+    play(scenario)
+
+
+def test_start_after_close_has_no_effect() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        stage.unit.close()
+        stage.unit.start()
+
+        assert await stage.unit.reach({State.STOPPED}) is State.STOPPED
+
+    play(scenario)
+
+
+def test_close_between_stop_and_start_of_a_restart_ends_it() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        restart = asyncio.create_task(stage.unit.restart())
+        await stage.unit.reach({State.STOPPED})
+        stage.unit.close()
+
+        with pytest.raises(DeploymentError, match="was stopped during its restart"):
+            await restart
+
+    play(scenario)
