@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from replicore.bench.record import BenchResult
+from replicore.bench.closed_loop import Tick
 from replicore.bench.runner import run_bench
 from replicore.bench.workload import Lengths, Workload
 from tests.integration.deployment import SIMULATED, Up, eventually, family, up
@@ -38,6 +39,10 @@ def load(at: Up) -> Iterator[list[BenchResult]]:
     results: list[BenchResult] = []
     half_way = threading.Event()
 
+    def watch(tick: Tick) -> None:
+        if tick.done >= REQUESTS // 4:
+            half_way.set()
+
     def run() -> None:
         results.append(
             asyncio.run(
@@ -46,7 +51,7 @@ def load(at: Up) -> Iterator[list[BenchResult]]:
                     LOAD,
                     requests=REQUESTS,
                     concurrency=CONCURRENCY,
-                    progress=lambda tick: tick.done >= REQUESTS // 4 and half_way.set(),  # type: ignore[func-returns-value]
+                    progress=watch,
                 )
             )
         )

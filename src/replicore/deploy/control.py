@@ -4,18 +4,13 @@ One JSON object a line. A request is ``{"op": "status" | "restart" | "down" | "w
 ``"replica"`` for a restart of one; an error reply is ``{"error": ..., "hint": ...}``. ``down`` is
 answered at once, and the connection ends when the deployment has. What follows ``watch`` is in
 ``gateway/table.py``.
-
-The path of a Unix socket has at most 107 bytes (unix(7)), and that of a state folder may have more.
-Both ends therefore name the socket by a file descriptor of the folder, ``/proc/self/fd/N/``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -25,6 +20,7 @@ from replicore.deploy.state import Claims
 from replicore.deploy.status import Status
 from replicore.errors import DeploymentError, ReplicoreError
 from replicore.gateway.table import ReplicaTable, Report, Update, Welcome
+from replicore.unix_socket import connect_unix, short_path
 
 SOCKET_NAME = "control.sock"
 
@@ -87,7 +83,7 @@ class ControlServer:
         self._folder = folder
         (folder / SOCKET_NAME).unlink(missing_ok=True)  # a killed supervisor's
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with _short_path(folder) as path:
+        with short_path(folder / SOCKET_NAME) as path:
             listener.bind(path)
         listener.listen(_BACKLOG)
         listener.setblocking(False)
@@ -160,16 +156,12 @@ def connect(folder: Path) -> socket.socket:
     Raises:
         DeploymentError: None runs there.
     """
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _short_path(folder) as path:
-            connection.connect(path)
+        return connect_unix(folder / SOCKET_NAME)
     except OSError:
-        connection.close()
         raise DeploymentError(
             f'the deployment "{folder.name}" is not running', hint="`replicore up` starts one"
         ) from None
-    return connection
 
 
 def status(folder: Path) -> Status:
@@ -254,12 +246,3 @@ def _ask(
 
 def _line(message: msgspec.Struct) -> bytes:
     return msgspec.json.encode(message) + b"\n"
-
-
-@contextmanager
-def _short_path(folder: Path) -> Iterator[str]:
-    handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{handle}/{SOCKET_NAME}"
-    finally:
-        os.close(handle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
+from replicore.deploy.control import SOCKET_NAME
 from replicore.deploy.process import Job
 from replicore.deploy.state import DeploymentFolder
 from replicore.engines.engine import Engine, ReplicaPlan
@@ -111,7 +112,7 @@ class GatewayProgram:
         self._is_connected = is_connected
 
     def job(self, incarnation: int) -> Job:
-        arguments = ("--control", str(self._folder.path), "--fd", str(self._fd))
+        arguments = ("--control", str(self._folder.path / SOCKET_NAME), "--fd", str(self._fd))
         return Job(
             argv=(*self._argv, *arguments),
             tag=tag(self._folder, self.name, incarnation),

@@ -8,7 +8,7 @@ from replicore.gateway.table import Report, Stats
 
 
 class Reports:
-    """The gateway's reports as they come in, one a second.
+    """The gateway's reports as they come in.
 
     Attributes:
         latest: None before the first.
@@ -16,26 +16,26 @@ class Reports:
 
     def __init__(self) -> None:
         self.latest: Stats | None = None
-        self._count = 0
         self._arrived = asyncio.Event()
 
     def take(self, report: Report) -> None:
-        """Count a report in."""
+        """Keep a report."""
         self.latest = report.stats
-        self._count += 1
         self._arrived.set()
         self._arrived = asyncio.Event()
 
-    async def drained(self, replica: str) -> None:
-        """Return once a replica that the gateway does not route to any more has no request left.
+    async def drained(self, replica: str, *, revision: int) -> None:
+        """Return once a replica has no request left.
 
-        The next report may have been written before the gateway read that the replica drains, and
-        a request may have been sent there in between. The one after it counts.
+        Args:
+            revision: Of the table that told the gateway not to send it any more; what it reports
+                before that one does not count.
         """
-        first_that_counts = self._count + 2
-        while self._count < first_that_counts or self._outstanding(replica) > 0:
+        while not self._is_drained(replica, revision):
             await self._arrived.wait()
 
-    def _outstanding(self, replica: str) -> int:
-        stats = self.latest.replicas.get(replica) if self.latest else None
-        return stats.outstanding if stats else 0
+    def _is_drained(self, replica: str, revision: int) -> bool:
+        if self.latest is None or self.latest.revision < revision:
+            return False
+        stats = self.latest.replicas.get(replica)
+        return stats is None or stats.outstanding == 0

@@ -94,6 +94,7 @@ class Supervisor:
         self._units: dict[str, Unit] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._bug: BaseException | None = None
+        self._revision = 0
         self._moved = asyncio.Event()
         self._stop_asked = asyncio.Event()
         self._restarting = asyncio.Lock()
@@ -297,6 +298,7 @@ class Supervisor:
         )
 
     def _changed(self, unit: Unit) -> None:
+        self._revision += 1
         self._control.publish(self._table())
         self._save()
         if self._events is not None:
@@ -320,6 +322,7 @@ class Supervisor:
             model=self.deployment.model.served_name,
             max_model_len=self.deployment.layout.max_model_len,
             simulated=self.deployment.engine.simulated,
+            revision=self._revision,
             replicas=tuple(
                 program.row(unit.state.value, unit.incarnation) for program, unit in rows
             ),
@@ -337,7 +340,7 @@ class Supervisor:
 
     async def _drained(self, replica: str) -> None:
         if self._control.has_watcher:
-            await self._reports.drained(replica)
+            await self._reports.drained(replica, revision=self._revision)
 
     async def _probe_forever(self) -> None:
         """Note for ``status`` whether replicas answer. An engine is never killed for being slow."""

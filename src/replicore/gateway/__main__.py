@@ -17,10 +17,10 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from replicore.deploy.control import connect
 from replicore.gateway.server import Gateway
 from replicore.gateway.table import Report, Update, Welcome
 from replicore.http.server import serve
+from replicore.unix_socket import connect_unix
 
 _REPORT_INTERVAL_S = 1.0
 _DRAIN_S = 10.0
@@ -29,17 +29,19 @@ _DRAIN_S = 10.0
 _LONGEST_LINE = 1024 * 1024
 
 
-async def run(folder: Path, listener: socket.socket) -> None:
+async def run(control: Path, listener: socket.socket) -> None:
     """Serve on ``listener`` until SIGTERM, or until the supervisor is gone."""
-    reader, writer = await asyncio.open_unix_connection(sock=connect(folder), limit=_LONGEST_LINE)
+    reader, writer = await asyncio.open_unix_connection(
+        sock=connect_unix(control), limit=_LONGEST_LINE
+    )
     writer.write(b'{"op":"watch"}\n')
     welcome = msgspec.json.decode(await reader.readline(), type=Welcome)
     gateway = Gateway(welcome.settings)
     gateway.apply(welcome.table)
     server = await serve(gateway.handle, sock=listener, limits=gateway.limits)
     tasks = [
-        asyncio.create_task(_follow(reader, gateway)),
-        asyncio.create_task(_report(writer, gateway)),
+        asyncio.create_task(_follow(reader, writer, gateway)),
+        asyncio.create_task(_report_forever(writer, gateway)),
     ]
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tasks[0].cancel)
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -52,24 +54,31 @@ async def run(folder: Path, listener: socket.socket) -> None:
     writer.close()
 
 
-async def _follow(reader: asyncio.StreamReader, gateway: Gateway) -> None:
-    """Apply every table until the supervisor closes the connection."""
+async def _follow(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gateway: Gateway
+) -> None:
+    """Apply every table, and say so, until the supervisor closes the connection."""
     async for line in reader:
         gateway.apply(msgspec.json.decode(line, type=Update).table)
+        _report(writer, gateway)
 
 
-async def _report(writer: asyncio.StreamWriter, gateway: Gateway) -> None:
+async def _report_forever(writer: asyncio.StreamWriter, gateway: Gateway) -> None:
     """Send the counters, at once and then every second."""
     while True:
-        writer.write(msgspec.json.encode(Report(stats=gateway.stats())) + b"\n")
+        _report(writer, gateway)
         await writer.drain()
         await asyncio.sleep(_REPORT_INTERVAL_S)
+
+
+def _report(writer: asyncio.StreamWriter, gateway: Gateway) -> None:
+    writer.write(msgspec.json.encode(Report(stats=gateway.stats())) + b"\n")
 
 
 def main() -> None:
     """Parse the supervisor's arguments and serve."""
     parser = argparse.ArgumentParser(prog="python -m replicore.gateway", description=__doc__)
-    parser.add_argument("--control", type=Path, required=True, help="the deployment's state folder")
+    parser.add_argument("--control", type=Path, required=True, help="the supervisor's socket")
     parser.add_argument("--fd", type=int, required=True, help="the listening socket")
     options = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")

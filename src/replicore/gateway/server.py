@@ -103,6 +103,7 @@ class Gateway:
             queued=len(self._queue),
             requests=self._requests,
             errors=self._errors + sum(one.errors for one in replicas.values()),
+            revision=self._table.revision,
             replicas=dict[str, ReplicaStats](replicas),
         )
 

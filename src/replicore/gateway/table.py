@@ -1,7 +1,8 @@
 """What the supervisor and the gateway tell each other over the control socket.
 
 One JSON object a line. The gateway sends ``{"op": "watch"}``; the first line back is a
-:class:`Welcome`, every later one an :class:`Update`. The gateway sends a :class:`Report` a second.
+:class:`Welcome`, every later one an :class:`Update`. The gateway sends a :class:`Report` a second,
+and after every update.
 """
 
 from __future__ import annotations
@@ -28,11 +29,16 @@ class ReplicaRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplicaTable(msgspec.Struct, frozen=True, kw_only=True):
-    """All replicas of one deployment, in order of their index."""
+    """All replicas of one deployment, in order of their index.
+
+    Attributes:
+        revision: Counts the tables of one deployment.
+    """
 
     model: str
     max_model_len: int | None = None
     simulated: bool = False
+    revision: int = 0
     replicas: tuple[ReplicaRow, ...] = ()
 
 
@@ -69,12 +75,17 @@ class ReplicaStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """Counters of the gateway since it started; ``outstanding`` and ``queued`` are now."""
+    """Counters of the gateway since it started; ``outstanding`` and ``queued`` are now.
+
+    Attributes:
+        revision: Of the table that the gateway goes by.
+    """
 
     outstanding: int
     queued: int
     requests: int
     errors: int
+    revision: int = 0
     replicas: dict[str, ReplicaStats]
 
 

@@ -26,7 +26,16 @@ from replicore.wording import nearest, quoted
 COMMAND_LINE = "command line"
 
 # Variables of ours that are not keys of the spec.
-OTHER_VARIABLES = frozenset({"REPLICORE_STATE_DIR", "REPLICORE_CACHE_DIR", "REPLICORE_DEBUG"})
+OTHER_VARIABLES = frozenset(
+    {
+        "REPLICORE_STATE_DIR",
+        "REPLICORE_CACHE_DIR",
+        "REPLICORE_DEBUG",
+        # In the environment of every process that a deployment starts.
+        "REPLICORE_DEPLOYMENT",
+        "REPLICORE_UNIT",
+    }
+)
 
 _TOML_PLACE = re.compile(r"(?P<fault>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|.*)\)")
 

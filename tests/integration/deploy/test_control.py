@@ -151,6 +151,7 @@ def test_watcher_gets_the_table_and_every_change_of_it(tmp_path: Path) -> None:
             "model": "new",
             "max_model_len": None,
             "simulated": False,
+            "revision": 0,
             "replicas": [],
         }
 

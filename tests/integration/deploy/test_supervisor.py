@@ -211,7 +211,8 @@ def test_stop_during_a_restart_ends_both() -> None:
         with pytest.raises(DeploymentError, match="was stopped during its restart"):
             await restart
 
-    deploy(scenario)
+    # Engines that do not stop at once, so that the restart is seen while it lasts.
+    deploy(scenario, FakeEngine("--ignore-sigterm"), supervisor__stop_grace="1s")
 
 
 def test_restart_of_an_unknown_replica_names_the_known() -> None:

@@ -1,0 +1,110 @@
+"""Does an engine serve what was planned? The HTTP questions that engines have in common.
+
+Each function asks once. "Not yet" is an :class:`UpstreamError`, and the supervisor asks again;
+"never", because it serves something else than planned, is a :class:`ReplicaStartError`.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from replicore.engines.engine import ReplicaPlan
+from replicore.errors import ReplicaStartError, UpstreamError
+from replicore.http.client import fetch
+from replicore.wording import quoted
+
+ANSWER_TIMEOUT_S = 5.0
+# The first token of a large model on few cores takes this long, and a token given up is work lost
+TOKEN_TIMEOUT_S = 60.0
+
+T = TypeVar("T")
+
+
+class _ServedModel(msgspec.Struct):
+    id: str
+
+
+class _ServedModels(msgspec.Struct):
+    data: list[_ServedModel]
+
+
+class _Usage(msgspec.Struct):
+    completion_tokens: int
+
+
+class _Completion(msgspec.Struct):
+    usage: _Usage
+
+
+async def ask(
+    replica: ReplicaPlan,
+    path: str,
+    answer: type[T],
+    *,
+    body: bytes | None = None,
+    timeout: float = ANSWER_TIMEOUT_S,
+) -> T:
+    """GET ``path``, or POST ``body`` to it, and return the JSON answer as ``answer``.
+
+    Raises:
+        UpstreamError: No answer, a status other than 200, or JSON of another form.
+    """
+    method = "GET" if body is None else "POST"
+    reply = await fetch(replica.endpoint, method, path, body=body, timeout=timeout)
+    if reply.status != 200:
+        raise UpstreamError(f"{replica.name} answers {path} with status {reply.status}")
+    try:
+        return msgspec.json.decode(reply.body, type=answer)
+    except msgspec.DecodeError as error:
+        raise UpstreamError(f"{replica.name} answers {path} with wrong JSON: {error}") from error
+
+
+async def check_health(replica: ReplicaPlan) -> None:
+    """Return when ``/health`` is 200, whatever its body.
+
+    Raises:
+        UpstreamError: It is not.
+    """
+    reply = await fetch(replica.endpoint, "GET", "/health", timeout=ANSWER_TIMEOUT_S)
+    if reply.status != 200:
+        raise UpstreamError(f"{replica.name} answers /health with status {reply.status}")
+
+
+async def check_served_name(replica: ReplicaPlan) -> None:
+    """Return when ``/v1/models`` lists the model under the planned name.
+
+    Raises:
+        ReplicaStartError: It lists others.
+    """
+    served = await ask(replica, "/v1/models", _ServedModels)
+    names = [model.id for model in served.data]
+    if replica.model.served_name not in names:
+        found = ", ".join(names)
+        check_planned(replica, "model.served_name", replica.model.served_name, found)
+
+
+async def check_token(replica: ReplicaPlan) -> None:
+    """Return when the replica has generated a token: ``/health`` alone does not prove that it can.
+
+    Raises:
+        UpstreamError: It has not.
+    """
+    request = {"model": replica.model.served_name, "prompt": "Hello", "max_tokens": 1}
+    body = msgspec.json.encode(request)
+    answer = await ask(replica, "/v1/completions", _Completion, body=body, timeout=TOKEN_TIMEOUT_S)
+    if answer.usage.completion_tokens < 1:
+        raise UpstreamError(f"{replica.name} was asked for one token and generated none")
+
+
+def check_planned(replica: ReplicaPlan, key: str, planned: object, found: object) -> None:
+    """Compare what the spec's ``key`` says with what the engine reports.
+
+    Raises:
+        ReplicaStartError: They differ.
+    """
+    if planned != found:
+        raise ReplicaStartError(
+            f"{key}: {replica.name} was planned with {quoted(planned)}; found {quoted(found)}"
+        )
