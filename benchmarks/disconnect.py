@@ -24,7 +24,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from benchmarks.results import write_result
+from benchmarks.result_file import write_result
 from replicore.deploy import control
 from replicore.http.client import Exchange, Pool, encode_request, fetch
 

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 
-from benchmarks.results import write_result
+from benchmarks.result_file import write_result
 
 OPTIONS = ("up", "--replicas", "2", "--tp", "1", "--port", "0")
 TARGET_S = 5.0

@@ -57,7 +57,10 @@ def demo(results: Results = Path("results"), requests: Requests = 48) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    layout: str
+    """A layout by its name for people (``2 × 1 core``) and for files (``2x1``), and its run."""
+
+    name: str
+    label: str
     result: BenchResult
     summary: Summary
 
@@ -73,7 +76,7 @@ class _Demo:
     async def run(self) -> None:
         with _stopped_by_sigterm():
             measured = [await self._try(count) for count in replica_counts(self._cores)]
-        rows = [LayoutRow(one.layout, one.summary) for one in measured]
+        rows = [LayoutRow(one.name, one.summary) for one in measured]
         self._console.print()
         self._console.print(layouts_table(rows))
         path = self._write(measured, verdict(rows))
@@ -91,7 +94,7 @@ class _Demo:
             if replicas == replica_counts(self._cores)[0]:
                 await self._chat(supervisor, deployment.model.served_name)
             result = await self._measure(name, supervisor.url)
-        return _Measured(f"{layout.replicas}x{layout.tp}", result, summarize(result))
+        return _Measured(name, f"{layout.replicas}x{layout.tp}", result, summarize(result))
 
     async def _chat(self, supervisor: Supervisor, model: str) -> None:
         messages = [{"role": "user", "content": QUESTION}]
@@ -140,19 +143,19 @@ class _Demo:
         command = ["replicore", *sys.argv[1:]]
         files = {}
         for one in measured:
-            path = self._folder / f"demo-{stamp}-{one.layout}.json"
+            path = self._folder / f"demo-{stamp}-{one.label}.json"
             lines = notes(one.result, one.summary)
             write_file(
-                path, document(one.layout, one.result, one.summary, command=command, notes=lines)
+                path, document(one.label, one.result, one.summary, command=command, notes=lines)
             )
-            files[one.layout] = path.name
+            files[one.label] = path.name
         comparison = {
             "schema": "replicore-demo/1",
             "command": command,
             "date": self._started_at.isoformat(timespec="seconds"),
             "environment": environment(),
             "verdict": said,
-            "layouts": {one.layout: one.summary for one in measured},
+            "layouts": {one.label: one.summary for one in measured},
             "files": files,
         }
         path = self._folder / f"demo-{stamp}.json"
