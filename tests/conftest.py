@@ -10,8 +10,13 @@ from uuid import uuid4
 
 import psutil
 import pytest
+from hypothesis import settings
 
 from replicore.deploy.strays import find_strays
+
+# The same examples in every run, and no timing: a slow machine is not a failure.
+settings.register_profile("deterministic", derandomize=True, deadline=None)
+settings.load_profile("deterministic")
 
 _TAG = "PYTEST_LEAK_TAG"
 _DEADLINE_S = 2.0

@@ -13,7 +13,7 @@ from tests.unit.bad_specs import BAD_SPECS
 
 # Command line, exit code, what the message must say.
 BAD_COMMAND_LINES = [
-    (["upp"], 2, ["no such command", "did you mean `replicore up`?"]),
+    (["upp"], 2, ['no command "upp"', "did you mean `replicore up`?"]),
     (["--nope"], 2, ["no such option: --nope"]),
     (["up", "--nope"], 2, ["no such option: --nope", "`replicore up --help`"]),
     (["up", "nowhere.toml"], 2, ["nowhere.toml", "replicore init"]),

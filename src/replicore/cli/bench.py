@@ -95,7 +95,7 @@ def bench(
     records: Records = None,
     json: Json = False,
 ) -> None:
-    """Measure a running deployment: throughput and latencies, in all and per replica."""
+    """Measure a running deployment, in all and per replica."""
     flags = {
         "workload.requests": requests,
         "workload.concurrency": concurrency,

@@ -48,7 +48,7 @@ Requests = Annotated[int, typer.Option("-n", "--requests", min=1, help="Requests
 
 
 def demo(results: Results = Path("results"), requests: Requests = 48) -> None:
-    """Serve the embedded model, chat with it, measure the layouts of this machine, stop."""
+    """Serve a real model, chat with it, compare layouts, stop."""
     try:
         uvloop.run(_Demo(results, requests).run())
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -119,7 +119,7 @@ def logs(
 
 
 def restart(replica: ReplicaArgument = None, name: Name = None) -> None:
-    """Restart one replica, or all of them one by one, each ready before the next."""
+    """Restart one replica, or all of them one by one."""
     control.restart(control.find(state_root(), name), replica)
     typer.echo(f"{replica or 'all replicas'} ready", err=True)
 

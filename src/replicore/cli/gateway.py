@@ -39,7 +39,7 @@ def gateway(
     max_queue: Annotated[int, typer.Option(min=1, help="Requests that may wait.")] = 1024,
     queue_timeout: Annotated[str, typer.Option(help="Longest wait, such as 30s.")] = "30s",
 ) -> None:
-    """Put one OpenAI-compatible endpoint in front of engines that run already."""
+    """Put one front door before engines that run already."""
     for url in endpoint:
         split_endpoint(url)
     if len(set(endpoint)) != len(endpoint):

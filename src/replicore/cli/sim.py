@@ -50,7 +50,7 @@ def sim(
         Path | None, typer.Option(help="Only the process that creates this file has the faults.")
     ] = _DEFAULT.fault_once_file,
 ) -> None:
-    """Run an OpenAI server without a model, deterministic in its text and its timing."""
+    """Run an OpenAI server without a model."""
     options = SimOptions(
         host=host,
         port=port,
