@@ -31,7 +31,7 @@ from replicore.http.client import Exchange, Pool, encode_request, fetch
 TARGET_MS = 200.0
 LOOK_EVERY_S = 0.005
 TIMEOUT_S = 120.0
-OPTIONS = ("up", "--name", "disconnect", "--replicas", "1", "--tp", "1", "--port", "0")
+OPTIONS = ("up", "--name", "disconnect", "--replicas", "1", "--port", "0")
 
 
 class Sink:
@@ -51,11 +51,11 @@ class Sink:
 
 
 @contextmanager
-def one_replica() -> Iterator[tuple[str, str]]:
-    """Yield the URLs of the gateway and of the engine."""
+def one_replica(tp: int) -> Iterator[tuple[str, str]]:
+    """Run a replica on ``tp`` cores; yield the URLs of the gateway and of the engine."""
     with tempfile.TemporaryDirectory() as state:
         environ = {**os.environ, "REPLICORE_STATE_DIR": state}
-        argv = [sys.executable, "-m", "replicore", *OPTIONS]
+        argv = [sys.executable, "-m", "replicore", *OPTIONS, "--tp", str(tp)]
         with subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environ
         ) as process:
@@ -126,7 +126,7 @@ async def leave(gateway: str, engine: str, *, phase: str, others: int, run: int)
     return elapsed_ms
 
 
-async def measure(gateway: str, engine: str, runs: int) -> list[dict[str, object]]:
+async def measure(gateway: str, engine: str, *, tp: int, runs: int) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for phase in ("prefill", "decode"):
         for others in (0, 3):
@@ -135,6 +135,7 @@ async def measure(gateway: str, engine: str, runs: int) -> list[dict[str, object
                 for run in range(runs)
             ]
             row: dict[str, object] = {
+                "tp": tp,
                 "phase": phase,
                 "other_busy_slots": others,
                 "freed_median_ms": round(statistics.median(times), 1),
@@ -150,8 +151,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=11)
     runs = parser.parse_args().runs
-    with one_replica() as (gateway, engine):
-        rows = asyncio.run(measure(gateway, engine, runs))
+    rows = []
+    for tp in sorted({1, len(os.sched_getaffinity(0))}):
+        with one_replica(tp) as (gateway, engine):
+            rows += asyncio.run(measure(gateway, engine, tp=tp, runs=runs))
     settings = {"command": " ".join(OPTIONS), "target_ms": TARGET_MS}
     print(write_result("disconnect", rows, settings=settings, packages=["xllamacpp"]))
 

@@ -98,7 +98,8 @@ def test_args_override_our_defaults_but_not_the_plan() -> None:
 @pytest.mark.parametrize(
     ("tp", "batch_size", "step"),
     [
-        (1, 4, 8),
+        (1, 4, 16),
+        (2, 4, 16),
         (3, 4, 24),
         (100, 4, 512),
         (1, 32, 64),  # 32 decoding slots leave 32 tokens for prompts
@@ -135,8 +136,8 @@ def test_legal_tp_is_every_number_of_cores() -> None:
 
 def test_memory_is_weights_and_kv_and_workspace() -> None:
     # KV: 2 x 30 layers x 3 heads x 64 x 2 bytes = 23,040 per token; x 4 slots x 2048 = 188,743,680
-    # step of 8 tokens x 16 x 576 x 4 bytes = 294,912; logits 4 x 49,152 x 4 = 786,432; 64 MiB
-    expected = 96_576_768 + 188_743_680 + 294_912 + 786_432 + 67_108_864
+    # step of 16 tokens x 16 x 576 x 4 bytes = 589,824; logits 4 x 49,152 x 4 = 786,432; 64 MiB
+    expected = 96_576_768 + 188_743_680 + 589_824 + 786_432 + 67_108_864
 
     found = engine().memory_bytes(SHAPE, tp=1, batch_size=4, max_model_len=2048)
 
