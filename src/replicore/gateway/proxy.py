@@ -24,8 +24,9 @@ from replicore.http.client import Exchange, encode_request
 from replicore.http.server import Request, Response
 from replicore.openai import error_body
 
-# A request that kills its engine must not kill them all.
-_MAX_ATTEMPTS = 3
+# How often a request may fail after it was sent: one that kills its engine must not kill them all
+# in turn. Connections that were refused do not count.
+_MAX_FAILURES = 2
 
 
 class Dispatcher(Protocol):
@@ -49,12 +50,13 @@ class ProxiedRequest:
 
     Attributes:
         failed: Incarnations of replicas that failed this request; it never goes there again.
+        last_error: What the last of them failed with.
     """
 
     __slots__ = (
-        "_attempts",
         "_dispatcher",
         "_exchange",
+        "_failures",
         "_gate",
         "_head",
         "_headers",
@@ -64,6 +66,7 @@ class ProxiedRequest:
         "_ticket",
         "_upstream",
         "failed",
+        "last_error",
         "request_id",
         "timer",
     )
@@ -81,16 +84,16 @@ class ProxiedRequest:
         self._request = request
         self._response = response
         self._headers = [*request_headers(request.headers.items())]
-        if b"x-request-id" not in request.headers:
-            self._headers.append((b"x-request-id", request_id))
+        self._headers.append((b"x-request-id", request_id))
         self._stream = stream
-        self._attempts = 0
+        self._failures = 0
         self._upstream: Upstream | None = None
         self._ticket: Ticket | None = None
         self._exchange: Exchange | None = None
         self._head: tuple[int, list[tuple[bytes, bytes]]] | None = None
         self._gate: EventGate | None = None
         self.failed: set[tuple[str, int]] = set()
+        self.last_error: UpstreamError | None = None
         self.request_id = request_id
         self.timer: asyncio.TimerHandle | None = None
 
@@ -102,7 +105,6 @@ class ProxiedRequest:
 
     def send_to(self, upstream: Upstream) -> None:
         """Send the request to a replica that has room."""
-        self._attempts += 1
         self._head = None
         self._gate = None
         self._upstream = upstream
@@ -167,12 +169,15 @@ class ProxiedRequest:
     # inside
 
     def _try_another(self, error: UpstreamError) -> None:
+        self.last_error = error
         if self._upstream is not None:
             self.failed.add(self._upstream.key)
-        if self._attempts < _MAX_ATTEMPTS:
+        if self._exchange is not None and self._exchange.sent_at is not None:
+            self._failures += 1
+        if self._failures < _MAX_FAILURES:
             self._dispatcher.seek(self)
         else:
-            message = f"{self._attempts} replicas failed this request; the last: {error.message}"
+            message = f"{self._failures} replicas failed this request; the last: {error.message}"
             self.refuse(502, message, type="upstream_error")
 
     def _start_response(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Coroutine
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -15,7 +16,7 @@ from replicore.gateway.proxy import ProxiedRequest
 from replicore.gateway.routing import POLICIES
 from replicore.gateway.table import ReplicaStats, ReplicaTable, Settings, Stats
 from replicore.gateway.upstream import Upstream
-from replicore.gateway.wire import Facts, read_facts
+from replicore.gateway.wire import BadBody, Facts, read_facts
 from replicore.http.server import Limits, Request, Response
 from replicore.openai import error_body
 
@@ -83,6 +84,10 @@ class Gateway:
         for gone in old.values():
             self._retire(gone)
         self.freed()
+        if not self._has_hope:
+            for waiting in self._queue.entries():
+                self.leave(waiting)
+                self.seek(waiting)
 
     def handle(self, request: Request, response: Response) -> None:
         """Serve one request."""
@@ -121,11 +126,10 @@ class Gateway:
         upstream = self._choose(waiting)
         if upstream is not None:
             waiting.send_to(upstream)
-        elif not any(one.row.state in _COMING for one in self._upstreams.values()):
-            self._errors += 1
-            waiting.refuse(503, "no replica can serve requests", code="no_ready_replica")
-        else:
+        elif self._has_hope:
             self._let_wait(waiting)
+        else:
+            self._give_up(waiting, "no replica can serve requests", code="no_ready_replica")
 
     def leave(self, waiting: ProxiedRequest) -> None:
         """Take a request out of the queue, if it waits there."""
@@ -136,8 +140,6 @@ class Gateway:
 
     def freed(self) -> None:
         """Give free slots to those who wait, the longest first."""
-        if not len(self._queue):
-            return
         for waiting in self._queue.entries():
             if not any(one.account.has_room for one in self._upstreams.values()):
                 return
@@ -176,9 +178,21 @@ class Gateway:
 
     def _time_out(self, waiting: ProxiedRequest) -> None:
         self._queue.remove(waiting)
-        self._errors += 1
         message = f"no replica had room within {self._settings.queue_timeout:g} s"
-        waiting.refuse(503, message, code="queue_timeout")
+        self._give_up(waiting, message, code="queue_timeout")
+
+    @property
+    def _has_hope(self) -> bool:
+        """Whether a replica serves, or will by itself: one that just died is started again."""
+        return any(one.row.state in _COMING for one in self._upstreams.values())
+
+    def _give_up(self, waiting: ProxiedRequest, message: str, *, code: str) -> None:
+        self._errors += 1
+        if waiting.last_error is None:
+            waiting.refuse(503, message, code=code)
+        else:
+            message = f"every replica failed this request; the last: {waiting.last_error.message}"
+            waiting.refuse(502, message, type="upstream_error")
 
     def _retire(self, upstream: Upstream) -> None:
         upstream.account.ready = False
@@ -194,8 +208,8 @@ class Gateway:
         if not request.headers.get(b"content-type", b"").startswith(b"multipart/"):
             try:
                 facts = read_facts(request.body)
-            except ConfigError as error:
-                _refuse(response, 400, error.message, request_id)
+            except BadBody as error:
+                _refuse(response, 400, str(error), request_id)
                 return
         if facts.model is not None and self._table.model and facts.model != self._table.model:
             self._refuse_model(response, facts.model, request_id)
@@ -215,7 +229,7 @@ class Gateway:
             models = {"object": "list", "data": [self._model_card()]}
             response.send(200, msgspec.json.encode(models), headers=headers)
         elif request.path.startswith(_MODELS + "/"):
-            model = request.path.removeprefix(_MODELS + "/")
+            model = unquote(request.path.removeprefix(_MODELS + "/"))
             if model == self._table.model:
                 response.send(200, msgspec.json.encode(self._model_card()), headers=headers)
             else:
@@ -238,7 +252,8 @@ class Gateway:
     def _refuse_route(self, request: Request, response: Response, request_id: bytes) -> None:
         if request.path in _KNOWN:
             message = f"{request.path} does not take {request.method}"
-            _refuse(response, 405, message, request_id, code="method_not_allowed")
+            allowed = b"GET, HEAD" if request.path in _HEALTH | {_MODELS} else b"POST"
+            _refuse(response, 405, message, request_id, code="method_not_allowed", allow=allowed)
         else:
             message = f"there is no {request.method} {request.path}"
             _refuse(response, 404, message, request_id, code="not_found")
@@ -264,6 +279,10 @@ def _refuse(
     *,
     code: str | None = None,
     param: str | None = None,
+    allow: bytes | None = None,
 ) -> None:
     body = error_body(message, code=code, param=param)
-    response.send(status, body, headers=[(b"x-request-id", request_id)])
+    headers = [(b"x-request-id", request_id)]
+    if allow is not None:
+        headers.append((b"allow", allow))
+    response.send(status, body, headers=headers)

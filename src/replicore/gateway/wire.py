@@ -11,8 +11,6 @@ from collections.abc import Iterable
 
 import msgspec
 
-from replicore.errors import ConfigError
-
 EVENT_STREAM = b"text/event-stream"
 
 # RFC 9110, 7.6.1, and what describes the message as it was framed on the other side.
@@ -29,7 +27,9 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-_REQUEST_ONLY = frozenset({b"host", b"content-length", b"expect", b"accept-encoding"})
+_REQUEST_ONLY = frozenset(
+    {b"host", b"content-length", b"expect", b"accept-encoding", b"x-request-id"}
+)
 _RESPONSE_ONLY = frozenset({b"date", b"server", b"x-request-id", b"x-replicore-replica"})
 
 # An event that is longer than this is passed on in parts: memory per stream is bounded.
@@ -37,6 +37,10 @@ _LONGEST_EVENT = 1024 * 1024
 
 _PROGRESS_KEY = b'"return_progress"'
 _PROGRESS_EVENT = b'"prompt_progress"'
+
+
+class BadBody(Exception):
+    """Raised for a request body that a client must mend; the message is for the client."""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -53,14 +57,14 @@ def read_facts(body: bytes) -> Facts:
     """Return the facts of a JSON body; the rest of it is skipped, not built.
 
     Raises:
-        ConfigError: Not a JSON object, or one of the facts has another type.
+        BadBody: Not a JSON object, or one of the facts has another type.
     """
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"the request body is not what the API asks for: {error}") from error
-    except msgspec.DecodeError as error:
-        raise ConfigError(f"the request body is not valid JSON: {error}") from error
+        raise BadBody(f"the request body is not what the API asks for: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadBody(f"the request body is not valid JSON: {error}") from error
 
 
 def ask_for_progress(body: bytes) -> bytes | None:

@@ -22,6 +22,9 @@ from replicore.errors import ConfigError, UpstreamError
 
 _MiB = 1024 * 1024
 
+# A host name that IDNA cannot encode is a UnicodeError.
+_CONNECT_ERRORS = (OSError, TimeoutError, UnicodeError)
+
 # struct linger {on, seconds}: close(2) then sends RST instead of FIN (socket(7)).
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -103,8 +106,8 @@ class Exchange:
 
     def attach(self, connection: _Connection) -> None:
         self._connection = connection
-        connection.begin(self)
         self.sent_at = time.perf_counter()
+        connection.begin(self)
         if self._paused:
             connection.pause()
 
@@ -163,9 +166,9 @@ class Pool:
         opened = await asyncio.gather(
             *(self._open_one() for _ in range(missing)), return_exceptions=True
         )
-        self._idle += [one for one in opened if isinstance(one, _Connection)]
+        self._idle += [one for one in opened if isinstance(one, _Connection) and one.keep()]
         for one in opened:
-            if isinstance(one, OSError | TimeoutError):
+            if isinstance(one, _CONNECT_ERRORS):
                 raise UpstreamError(self._connect_message(one)) from one
             if isinstance(one, BaseException):
                 raise one
@@ -209,7 +212,7 @@ class Pool:
     async def _connect_and_send(self, exchange: Exchange) -> None:
         try:
             connection = await self._open_one()
-        except (OSError, TimeoutError) as error:
+        except _CONNECT_ERRORS as error:
             exchange.fail(self._connect_message(error))
             return
         exchange._task = None
@@ -236,6 +239,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
         self._reused = False
+        self._aborted = False
         self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
         self._reset()
 
@@ -248,10 +252,17 @@ class _Connection(asyncio.Protocol):
         self._framed = False
         self._keep_alive = False
 
+    def keep(self) -> bool:
+        """Make this a kept connection, which may turn out stale; False if it is lost already."""
+        self._reused = True
+        return self._transport is not None
+
     def begin(self, exchange: Exchange) -> None:
         self._reset()
         self._exchange = exchange
-        if self._transport is not None:
+        if self._transport is None:
+            self.connection_lost(None)
+        else:
             self._transport.write(exchange.request)
 
     def abort(self) -> None:
@@ -260,8 +271,14 @@ class _Connection(asyncio.Protocol):
         After an ordinary close the engine's next write still succeeds, and only the one after it
         fails: one prefill step more for nobody.
         """
-        if self._transport is not None:
-            sock = self._transport.get_extra_info("socket")
+        if self._transport is None:
+            return
+        self._aborted = True
+        sock = self._transport.get_extra_info("socket")
+        if sock is None:
+            # uvloop closed it without connection_lost: its connect was cancelled half way.
+            self.connection_lost(None)
+        else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self._transport.abort()
 
@@ -288,7 +305,7 @@ class _Connection(asyncio.Protocol):
         exchange.detach()
         if self._reused and not self._got_bytes and not self._pool._closed:
             self._pool.send_again(exchange)
-        elif self._in_body and not self._framed and exc is None:
+        elif self._in_body and not self._framed and exc is None and not self._aborted:
             exchange.done = True
             exchange.sink.on_end()
         else:
@@ -347,9 +364,8 @@ class _Connection(asyncio.Protocol):
         """End the exchange; keep the connection if the engine keeps it."""
         self._exchange = None
         exchange.detach()
-        if self._keep_alive and self._transport is not None:
-            self._transport.resume_reading()
-            self._reused = True
+        if self._keep_alive and self.keep():
+            self.resume()
             self._pool.release(self)
         else:
             self.abort()

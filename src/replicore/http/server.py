@@ -44,6 +44,7 @@ class Limits:
         header_timeout: From the first byte of a request to the end of its headers.
         body_timeout: Longest silence within a body.
         idle_timeout: Between two requests of one connection; nginx's default.
+        write_timeout: How long a client may not read at all of a response that waits for it.
     """
 
     header_bytes: int = 64 * _KiB
@@ -51,6 +52,7 @@ class Limits:
     header_timeout: float = 10.0
     body_timeout: float = 30.0
     idle_timeout: float = 75.0
+    write_timeout: float = 300.0
 
 
 class Request:
@@ -172,7 +174,7 @@ class Response:
         reason = _REASONS.get(status, b"")
         lines = [b"HTTP/1.1 %d %b" % (status, reason), b"date: " + self._connection.server.date]
         lines += [b"%b: %b" % field for field in fields]
-        if not self._request.keep_alive:
+        if not self._request.keep_alive or self._connection.is_last:
             lines.append(b"connection: close")
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
@@ -293,6 +295,7 @@ class _Connection(asyncio.Protocol):
         self._waiting: deque[Request] = deque()
         self._response: Response | None = None
         self._closing = False
+        self._paused = False
         self._in_request = False
         self._in_head = False
         self._deadline: float | None = None
@@ -311,7 +314,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.server.connections.add(self)
-        self._set_deadline(self.server.limits.header_timeout)
+        self._set_deadline(self.server.limits.idle_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -342,17 +345,24 @@ class _Connection(asyncio.Protocol):
             # The request was handed on as if it had not asked (RFC 9110, 7.8); what follows it on
             # this connection is not for us.
             self._closing = True
-            if self._response is None:
+            if self._response is None and not self._waiting:
                 self._close()
         except httptools.HttpParserError as error:
             self._refuse(_Refused(400, f"not a valid HTTP/1.1 request: {error}"))
 
     def pause_writing(self) -> None:
+        self._paused = True
+        self._deadline = self._now() + self.server.limits.write_timeout
         if self._response is not None and self._response.on_pause is not None:
             self._response.on_pause()
 
     def resume_writing(self) -> None:
-        if self._response is not None and self._response.on_resume is not None:
+        self._paused = False
+        if self._response is None:
+            self._set_deadline(self.server.limits.idle_timeout)
+            return
+        self._deadline = None
+        if self._response.on_resume is not None:
             self._response.on_resume()
 
     # httptools callbacks
@@ -417,6 +427,11 @@ class _Connection(asyncio.Protocol):
 
     # for Response and HttpServer
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the connection closes after the response that is being written."""
+        return self.server.closing or (self._closing and not self._waiting)
+
     def write(self, data: bytes) -> None:
         if self._transport is not None:
             self._transport.write(data)
@@ -426,8 +441,9 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def response_done(self, *, keep_alive: bool) -> None:
+        is_last = self.is_last
         self._response = None
-        if not keep_alive or self._closing or self.server.closing:
+        if not keep_alive or is_last:
             self._close()
         elif self._waiting:
             # Not at once: a handler that answers within its call would recurse once per request.
@@ -442,7 +458,9 @@ class _Connection(asyncio.Protocol):
     def check_deadline(self, now: float) -> None:
         if self._deadline is None or now < self._deadline:
             return
-        if self._in_request:
+        if self._paused or self._closing:
+            self.abort()
+        elif self._in_request:
             self._refuse(_Refused(408, "the request did not arrive in time"))
         else:
             self._close()
@@ -455,8 +473,14 @@ class _Connection(asyncio.Protocol):
         request = self._waiting.popleft()
         if len(self._waiting) < _MAX_PIPELINED:
             self._transport.resume_reading()
-        self._deadline = None
+        if not self._paused:
+            self._deadline = None
         response = self._response = Response(self, request)
+        self._hand_over(request, response)
+        if self._paused and not response.done and response.on_pause is not None:
+            response.on_pause()
+
+    def _hand_over(self, request: Request, response: Response) -> None:
         try:
             self.server.handler(request, response)
         except Exception:
@@ -485,19 +509,23 @@ class _Connection(asyncio.Protocol):
             raise _Refused(413, f"the body exceeds {self.server.limits.body_bytes} bytes")
 
     def _set_deadline(self, seconds: float) -> None:
-        if self._response is None:
-            self._deadline = asyncio.get_running_loop().time() + seconds
+        if self._response is None and not self._paused:
+            self._deadline = self._now() + seconds
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     def _refuse(self, refused: _Refused) -> None:
-        """Answer and close; where another response is on its way, close after that one."""
+        """Answer and close; where earlier requests are being served, close after those."""
         self._closing = True
-        if self._response is not None:
-            self._waiting.clear()
+        if self._response is not None or self._waiting:
             return
         request = Request("", b"", {}, b"", keep_alive=False)
         Response(self, request).send(refused.status, error_body(refused.message))
 
     def _close(self) -> None:
+        """Close once everything is written, or when the client has not read it for long."""
         self._closing = True
+        self._set_deadline(self.server.limits.write_timeout)
         if self._transport is not None:
             self._transport.close()

@@ -7,7 +7,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from replicore.errors import ConfigError, UpstreamError
-from replicore.http.client import Pool, encode_request, fetch, split_endpoint
+from replicore.http.client import (
+    Exchange,
+    Pool,
+    _Connection,
+    encode_request,
+    fetch,
+    split_endpoint,
+)
+from tests.integration.loops import run
 
 TIMEOUT = 10.0
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -85,14 +93,6 @@ class Recorder:
 
 def get(endpoint: str) -> bytes:
     return encode_request("GET", "/", host=endpoint.removeprefix("http://"))
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(TIMEOUT):
-            await test()
-
-    asyncio.run(bounded())
 
 
 async def ask(endpoint: str) -> Recorder:
@@ -254,6 +254,69 @@ def test_connections_can_be_opened_beforehand() -> None:
     run(test)
 
 
+def test_an_exchange_cancelled_while_it_is_being_connected_leaves_no_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exchanges: list[Exchange] = []
+    connection_made = _Connection.connection_made
+
+    def cancel_at_once(connection: _Connection, transport: asyncio.BaseTransport) -> None:
+        connection_made(connection, transport)
+        exchanges.pop().cancel()
+
+    monkeypatch.setattr(_Connection, "connection_made", cancel_at_once)
+
+    async def test() -> None:
+        async with scripted(once(OK)) as endpoint:
+            pool = Pool(endpoint)
+            exchanges.append(pool.send(get(endpoint), Recorder()))
+            while exchanges:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            await pool.close()
+
+    run(test)
+
+
+def test_a_connection_opened_beforehand_that_was_closed_meanwhile_is_replaced() -> None:
+    async def test() -> None:
+        first = asyncio.Event()
+
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if first.is_set():
+                await always(OK)(reader, writer)
+            first.set()
+
+        async with scripted(script) as endpoint:
+            pool, sink = Pool(endpoint), Recorder()
+            await pool.open(1)
+            await first.wait()
+            pool.send(get(endpoint), sink)
+            await sink.ended.wait()
+            await pool.close()
+
+        assert (sink.body, sink.error) == (b"ok", None)
+
+    run(test)
+
+
+def test_a_body_without_a_length_that_we_cut_ourselves_is_not_whole() -> None:
+    async def test() -> None:
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\npart")
+            await reader.read()
+
+        async with scripted(script) as endpoint:
+            pool, sink = Pool(endpoint), Recorder()
+            pool.send(get(endpoint), sink)
+            await sink.got_body.wait()
+            await pool.close()
+
+        assert sink.error is not None
+
+    run(test)
+
+
 def test_closing_a_pool_ends_what_is_on_its_way() -> None:
     async def test() -> None:
         async def hang(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -279,6 +342,14 @@ def test_fetch_returns_the_whole_reply() -> None:
 
         assert (reply.status, reply.body) == (200, b"ok")
         assert reply.headers[b"content-length"] == b"2"
+
+    run(test)
+
+
+def test_fetch_of_a_host_that_cannot_be_is_an_error() -> None:
+    async def test() -> None:
+        with pytest.raises(UpstreamError, match="cannot connect to"):
+            await fetch("http://a..b:1", "GET", "/", timeout=TIMEOUT)
 
     run(test)
 

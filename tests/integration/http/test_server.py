@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import re
+from collections.abc import AsyncIterator
 
 import pytest
 
 from replicore.http.server import Handler, HttpServer, Limits, Request, Response, listen, serve
+from tests.integration.loops import run
 
 TIMEOUT = 10.0
 
@@ -33,14 +35,6 @@ async def serving(
             await writer.wait_closed()
         server.close()
         await server.wait_closed(TIMEOUT)
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(TIMEOUT):
-            await test()
-
-    asyncio.run(bounded())
 
 
 def exchange(raw: bytes, *, limits: Limits | None = None) -> bytes:
@@ -172,7 +166,7 @@ def test_a_request_that_never_ends_is_timed_out() -> None:
 
 def test_an_idle_connection_is_closed_without_a_word() -> None:
     async def test() -> None:
-        async with serving(echo, Limits(header_timeout=0.1)) as (_, reader, _writer):
+        async with serving(echo, Limits(idle_timeout=0.1)) as (_, reader, _writer):
             assert await reader.read() == b""
 
     run(test)
@@ -234,23 +228,59 @@ def test_a_client_that_leaves_is_reported_once() -> None:
     run(test)
 
 
-def test_a_client_that_does_not_read_pauses_the_writer() -> None:
+def test_a_client_that_does_not_read_pauses_the_writer_until_it_does() -> None:
+    size = 64 * 2**20
+
     async def test() -> None:
         paused, resumed = asyncio.Event(), asyncio.Event()
+        responses: list[Response] = []
 
         def flood(_request: Request, response: Response) -> None:
+            responses.append(response)
             response.on_pause = paused.set
             response.on_resume = resumed.set
-            response.start(200, [(b"content-length", b"%d" % (64 * 2**20))])
-            response.write(b"x" * (64 * 2**20))
-            response.end()
+            response.start(200, [(b"content-length", b"%d" % size)])
+            response.write(b"x" * size)
 
         async with serving(flood) as (_, reader, writer):
             writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
             await paused.wait()
-            assert not resumed.is_set()
+            was_resumed = resumed.is_set()
             await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(64 * 2**20)
+            await reader.readexactly(size)
+            await resumed.wait()
+            responses[0].end()
+
+        assert not was_resumed
+
+    run(test)
+
+
+def test_a_client_that_does_not_read_at_all_is_cut_off() -> None:
+    async def test() -> None:
+        left = asyncio.Event()
+
+        def flood(_request: Request, response: Response) -> None:
+            response.on_disconnect = left.set
+            response.start(200)
+            response.write(b"x" * 64 * 2**20)
+
+        async with serving(flood, Limits(write_timeout=0.1)) as (_, _reader, writer):
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            await left.wait()
+
+    run(test)
+
+
+def test_requests_before_a_bad_one_are_still_answered() -> None:
+    async def test() -> None:
+        async with serving(echo) as (_, reader, writer):
+            good = b"".join(b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n" % i for i in range(3))
+            writer.write(good + b"GARBAGE\r\n\r\n")
+            answers = await reader.read()
+
+        assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"200", b"200", b"400"]
+        assert answers.count(b"connection: close") == 1
 
     run(test)
 

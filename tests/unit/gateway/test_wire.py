@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicore.errors import ConfigError
 from replicore.gateway.wire import (
+    BadBody,
     EventGate,
     Facts,
     ask_for_progress,
@@ -35,13 +35,14 @@ def test_facts_are_read_from_a_body_of_any_size() -> None:
         (b"", "not valid JSON"),
         (b'{"model": ', "not valid JSON"),
         (b"\xff\xfe", "not valid JSON"),
+        (b'{"model": "\xff"}', "not valid JSON"),
         (b"[]", "not what the API asks for"),
         (b'{"model": 7}', r"not what the API asks for.*model"),
         (b'{"stream": "yes"}', r"not what the API asks for.*stream"),
     ],
 )
 def test_a_bad_body_is_refused_with_the_reason(body: bytes, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(BadBody, match=message):
         read_facts(body)
 
 
