@@ -34,7 +34,13 @@ def _stranger(tmp_path: Path) -> Mapping[str, str]:
     folders = [d for d in kept["PATH"].split(os.pathsep) if not (Path(d) / "uv").exists()]
     own = Path(sys.executable).parent
     path = os.pathsep.join(d for d in folders if Path(d) != own)
-    return {**kept, "HOME": str(home), "PATH": path}
+    # An empty home has no safe.directory, and the checkout may be another user's.
+    trust = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+    }
+    return {**kept, **trust, "HOME": str(home), "PATH": path}
 
 
 def run(
