@@ -19,6 +19,9 @@ Anything else that reaches a user is a bug to report.
 
 from __future__ import annotations
 
+# What a shell reports of a command that Ctrl-C ended: 128 + SIGINT
+INTERRUPTED_EXIT_CODE = 130
+
 
 class ReplicoreError(Exception):
     """An error with a message for the user and, where one exists, a way out.

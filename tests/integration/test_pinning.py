@@ -14,6 +14,9 @@ from replicore.cores import CoreRange
 from replicore.hardware.cpu import CpuHardware
 from tests.integration.deployment import up
 
+# CPU time that health checks alone do not take
+NOTICEABLE_S = 0.2
+
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
@@ -42,4 +45,4 @@ def test_replicas_keep_to_their_own_cores_and_all_work_under_load(tmp_path: Path
     assert not ranges[0].overlaps(ranges[1])
     assert {record.replica for record in result.records} == {"r0", "r1"}
     busy = [end - start for start, end in zip(before, after, strict=True)]
-    assert min(busy) > 0.3 * max(busy)
+    assert min(busy) > NOTICEABLE_S

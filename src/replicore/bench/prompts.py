@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
@@ -18,20 +17,13 @@ from replicore.bench.workload import (
     pool_text,
     random_words,
 )
-from replicore.errors import ConfigError, UpstreamError
-from replicore.http.client import Reply, fetch, split_endpoint
+from replicore.errors import UpstreamError
+from replicore.http.client import Reply, fetch
+from replicore.openai import ModelList
 
 _TIMEOUT = 60.0
 _MIN_POOL_WORDS = 1024
 _PROBE_WORDS = (8, 64)
-
-
-class _ModelCard(msgspec.Struct):
-    id: str
-
-
-class _Models(msgspec.Struct):
-    data: list[_ModelCard]
 
 
 class _Tokens(msgspec.Struct):
@@ -40,19 +32,6 @@ class _Tokens(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     usage: Usage
-
-
-def parse_endpoint(url: str) -> str:
-    """Return the base URL of ``http://host:port``, ``.../`` or ``.../v1``.
-
-    Raises:
-        ConfigError: Not such a URL.
-    """
-    endpoint = url.strip().rstrip("/").removesuffix("/v1")
-    split_endpoint(endpoint)
-    if urlsplit(endpoint).path:
-        raise ConfigError(f'endpoint "{url}" has a path; only /v1 may follow host and port')
-    return endpoint
 
 
 async def find_server(endpoints: Sequence[str]) -> tuple[str, str]:
@@ -75,7 +54,7 @@ async def find_server(endpoints: Sequence[str]) -> tuple[str, str]:
 
 def _first_model(endpoint: str, reply: Reply) -> str:
     try:
-        return msgspec.json.decode(reply.body, type=_Models).data[0].id
+        return msgspec.json.decode(reply.body, type=ModelList).data[0].id
     except (msgspec.DecodeError, IndexError):
         reason = f"status {reply.status}: {error_text(reply.body)}"
         raise UpstreamError(f"{endpoint}/v1/models names no model: {reason}") from None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
@@ -15,6 +13,7 @@ import msgspec
 from replicore import __version__
 from replicore.bench.record import BenchResult, RequestRecord
 from replicore.bench.stats import Summary
+from replicore.files import write_atomically
 from replicore.hardware.cpu import CpuHardware
 
 SCHEMA = "replicore-bench/1"
@@ -107,13 +106,4 @@ def write_file(path: Path, data: bytes) -> None:
         OSError: It cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        # mkstemp makes files that only their owner may read; results are for sharing.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
+    write_atomically(path, data)

@@ -14,7 +14,6 @@ from replicore.bench.client import Target
 from replicore.bench.closed_loop import ClosedLoop, Job, Progress
 from replicore.bench.prompts import (
     find_server,
-    parse_endpoint,
     prompt_fields,
     prompt_source,
     route,
@@ -23,6 +22,7 @@ from replicore.bench.record import BenchResult, RequestRecord
 from replicore.bench.workload import Draft, PromptSource, Workload
 from replicore.errors import ConfigError, UpstreamError
 from replicore.http.client import Pool
+from replicore.http.endpoint import parse_endpoint
 
 
 async def run_bench(

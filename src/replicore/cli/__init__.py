@@ -12,10 +12,9 @@ from typing import Annotated
 import typer
 
 from replicore import __version__
-from replicore.errors import ReplicoreError
+from replicore.cli.pipes import discard
+from replicore.errors import INTERRUPTED_EXIT_CODE, ReplicoreError
 from replicore.wording import nearest
-
-INTERRUPTED = 130
 
 # In the order of the help. Only the module of the command that runs is imported: `up` and `status`
 # need no numpy, which is a third of the time that importing all of them takes.
@@ -85,10 +84,10 @@ def run(argv: Sequence[str]) -> int:
     except typer.TyperException as error:
         return _fail_usage(error, argv)
     except typer.Abort:
-        return INTERRUPTED
+        return INTERRUPTED_EXIT_CODE
     except BrokenPipeError:
-        # Whoever read stdout has enough; Python would complain about its flush at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read stdout has enough.
+        discard(sys.stdout)
         return 1
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback for users
         message = f"unexpected {type(error).__name__}: {error}"

@@ -25,11 +25,14 @@ from replicore.bench.stats import Summary, summarize
 from replicore.bench.workload import Api, Lengths, Workload
 from replicore.deploy.control import find, status
 from replicore.deploy.state import state_root
-from replicore.errors import ConfigError, DeploymentError, ReplicoreError
+from replicore.errors import (
+    INTERRUPTED_EXIT_CODE,
+    ConfigError,
+    DeploymentError,
+    ReplicoreError,
+)
 from replicore.spec import Spec, WorkloadSpec, load_spec
 from replicore.units import parse_duration
-
-INTERRUPTED = 130
 
 # Without a deployment nobody tells how many slots there are.
 _URL_CONCURRENCY = 4
@@ -121,7 +124,7 @@ def bench(
     summary = summarize(result)
     _report(target.name, result, summary, output=output, records=records, json=json)
     if result.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(INTERRUPTED_EXIT_CODE)
     if not summary.total.succeeded:
         raise ReplicoreError(f"none of the {summary.total.requests} requests was answered")
 

@@ -30,7 +30,8 @@ from replicore.deploy.deployment import Deployment, plan_deployment
 from replicore.deploy.placement import pluralize
 from replicore.deploy.supervisor import Supervisor, running
 from replicore.engines.create import create_engine
-from replicore.errors import UpstreamError
+from replicore.errors import ReplicoreError, UpstreamError
+from replicore.hardware.machine import Machine
 from replicore.http.client import fetch
 from replicore.spec import Spec, load_spec
 
@@ -70,10 +71,12 @@ class _Demo:
         self._folder = folder
         self._requests = requests
         self._console = Console(highlight=False, soft_wrap=True)
-        self._cores = create_engine(load_spec(None, environ={}).engine).detect().core_limit
+        self._machine = create_engine(load_spec(None, environ={}).engine).detect()
+        self._cores = self._machine.core_limit
         self._started_at = datetime.now(UTC).astimezone()
 
     async def run(self) -> None:
+        self._say(machine_line(self._machine))
         with _stopped_by_sigterm():
             measured = [await self._try(count) for count in replica_counts(self._cores)]
         rows = [LayoutRow(one.name, one.summary) for one in measured]
@@ -81,6 +84,7 @@ class _Demo:
         self._console.print(layouts_table(rows))
         path = self._write(measured, verdict(rows))
         self._say(f"results: {path}")
+        check_answered(rows)
 
     async def _try(self, replicas: int) -> _Measured:
         """Serve one layout and measure it; the first one also answers a question."""
@@ -161,6 +165,23 @@ class _Demo:
         path = self._folder / f"demo-{stamp}.json"
         write_file(path, msgspec.json.format(msgspec.json.encode(comparison)) + b"\n")
         return path
+
+
+def machine_line(machine: Machine) -> str:
+    """Return the machine's name, its usable cores and the limits found, for people."""
+    usable = f"{pluralize(len(machine.cores), 'usable core')} ({machine.cores})"
+    return "; ".join(filter(None, (f"{machine.name}, {usable}", machine.note)))
+
+
+def check_answered(rows: Sequence[LayoutRow]) -> None:
+    """Check that each layout was measured.
+
+    Raises:
+        ReplicoreError: All requests to one failed.
+    """
+    dead = [row.layout for row in rows if not row.summary.total.succeeded]
+    if dead:
+        raise ReplicoreError(f"none of the requests to {', '.join(dead)} was answered")
 
 
 def replica_counts(cores: int) -> list[int]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from replicore.errors import ConfigError
+from replicore.files import write_atomically
 from replicore.spec.docs import commented_spec
 
 
@@ -19,7 +19,7 @@ def init_command(
     """Write a commented spec: every key with its default."""
     try:
         _check_free(path, force=force)
-        _write(path, commented_spec())
+        write_atomically(path, commented_spec().encode())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(
@@ -33,13 +33,3 @@ def _check_free(path: Path, *, force: bool) -> None:
         raise ConfigError(f"{path}: this is a folder; give the path of the file to write")
     if path.exists() and not force:
         raise ConfigError(f"{path}: the file exists; give another path", hint="--force replaces it")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write the file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

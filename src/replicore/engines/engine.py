@@ -95,13 +95,21 @@ class Engine(Protocol):
         ...
 
     def legal_tp(self, machine: Machine, shape: ModelShape) -> tuple[int, ...]:
-        """Return the tensor-parallel degrees that machine, model and engine allow, ascending."""
+        """Return the tensor-parallel degrees that machine, model and engine allow, ascending.
+
+        Raises:
+            ConfigError: The engine cannot serve this model at all.
+        """
         ...
 
     def memory_bytes(
         self, shape: ModelShape, *, tp: int, batch_size: int, max_model_len: int
     ) -> int:
-        """Return what one replica needs in all, in bytes: weights, KV cache and workspace."""
+        """Return what one replica needs in all, in bytes: weights, KV cache and workspace.
+
+        Raises:
+            InfeasiblePlan: The engine has no such replica, whatever the memory.
+        """
         ...
 
     def command(self, replica: ReplicaPlan) -> Command:

@@ -108,11 +108,24 @@ class LlamaCpp:
 
     def legal_tp(self, machine: Machine, shape: ModelShape) -> tuple[int, ...]:
         """Any number of cores: they are threads over the rows of a matrix, not over heads."""
+        # Refused here, and too many slots in memory_bytes: this is what a layout is chosen from,
+        # so it is asked before cores are claimed and processes start. llama.cpp itself refuses
+        # only after that.
+        if shape.file_format != "gguf":
+            raise ConfigError(
+                "model.source: the model is not a GGUF file, and llama.cpp reads no other",
+                hint="many models have a repository of GGUF files",
+            )
         return tuple(range(1, min(len(machine.cores), MAX_THREADS) + 1))
 
     def memory_bytes(
         self, shape: ModelShape, *, tp: int, batch_size: int, max_model_len: int
     ) -> int:
+        if batch_size > MAX_SLOTS:
+            raise InfeasiblePlan(
+                f"layout.batch_size: {batch_size} slots are too many for llama.cpp, which has at"
+                f" most {MAX_SLOTS}; use more replicas"
+            )
         return replica_memory_bytes(
             shape,
             tp=tp,
@@ -122,7 +135,6 @@ class LlamaCpp:
         )
 
     def command(self, replica: ReplicaPlan) -> Command:
-        _check_possible(replica)
         options = replica_options(replica, self._args)
         return Command(
             argv=(self._interpreter, str(PROGRAM), *assignments(options)),
@@ -143,25 +155,6 @@ class LlamaCpp:
     @property
     def _interpreter(self) -> str:
         return str(self._python or sys.executable)
-
-
-def _check_possible(replica: ReplicaPlan) -> None:
-    """Refuse what llama.cpp would only refuse after it was started.
-
-    Raises:
-        ConfigError: Too many slots, or a model that is no GGUF file.
-    """
-    if replica.batch_size > MAX_SLOTS:
-        raise InfeasiblePlan(
-            f"layout.batch_size: {replica.batch_size} slots are too many for llama.cpp, which has"
-            f" at most {MAX_SLOTS}; use more replicas"
-        )
-    if replica.model.path.suffix != ".gguf":
-        raise ConfigError(
-            f"model.source: {quoted(replica.model.source)} is not a GGUF file, and llama.cpp reads"
-            " no other",
-            hint='many models have a repository of GGUF files; engine.kind = "vllm" reads folders',
-        )
 
 
 def _not_installed(message: str) -> NoReturn:

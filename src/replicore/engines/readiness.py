@@ -13,6 +13,7 @@ import msgspec
 from replicore.engines.engine import ReplicaPlan
 from replicore.errors import ReplicaStartError, UpstreamError
 from replicore.http.client import fetch
+from replicore.openai import ModelList
 from replicore.wording import quoted
 
 ANSWER_TIMEOUT_S = 5.0
@@ -20,14 +21,6 @@ ANSWER_TIMEOUT_S = 5.0
 TOKEN_TIMEOUT_S = 60.0
 
 T = TypeVar("T")
-
-
-class _ServedModel(msgspec.Struct):
-    id: str
-
-
-class _ServedModels(msgspec.Struct):
-    data: list[_ServedModel]
 
 
 class _Usage(msgspec.Struct):
@@ -78,7 +71,7 @@ async def check_served_name(replica: ReplicaPlan) -> None:
     Raises:
         ReplicaStartError: It lists others.
     """
-    served = await ask(replica, "/v1/models", _ServedModels)
+    served = await ask(replica, "/v1/models", ModelList)
     names = [model.id for model in served.data]
     if replica.model.served_name not in names:
         found = ", ".join(names)

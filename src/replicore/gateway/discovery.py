@@ -1,6 +1,8 @@
 """A replica table for engines that somebody else runs: asked for once a second.
 
 Used by ``replicore gateway --endpoint``; under ``replicore up`` the supervisor's table is used.
+Restarts of the engines are not looked for, so every row is of incarnation 1: a new one would cut
+the streams of an engine that was only slow to answer, and those of a dead one break by themselves.
 """
 
 from __future__ import annotations
@@ -13,30 +15,27 @@ import msgspec
 
 from replicore.errors import UpstreamError
 from replicore.gateway.table import ReplicaRow, ReplicaTable
-from replicore.http.client import fetch
+from replicore.http.client import Pool, fetch
+from replicore.openai import ModelCard, ModelList
 
 _TIMEOUT = 5.0
-
-
-class _Card(msgspec.Struct, frozen=True):
-    """What ``/v1/models`` tells of a model; the lengths are vLLM's and the simulator's."""
-
-    id: str
-    owned_by: str = ""
-    max_model_len: int | None = None
-    simulated: bool = False
-
-
-class _Cards(msgspec.Struct, frozen=True):
-    data: list[_Card]
+# Failed polls in a row: a busy engine may not answer one in time, and its requests go on.
+_GONE_AFTER = 2
 
 
 @dataclass(slots=True)
 class _Endpoint:
+    """An endpoint, and what it told of itself.
+
+    Attributes:
+        card: None where it does not serve.
+        misses: Failed polls in a row.
+    """
+
     name: str
     url: str
-    incarnation: int = 0
-    card: _Card | None = None
+    card: ModelCard | None = None
+    misses: int = 0
 
 
 class Discovery:
@@ -66,7 +65,7 @@ class Discovery:
             for endpoint in self._endpoints:
                 group.create_task(_ask(endpoint))
         cards = [endpoint.card for endpoint in self._endpoints if endpoint.card is not None]
-        model = cards[0] if cards else _Card(id="")
+        model = cards[0] if cards else ModelCard(id="")
         return ReplicaTable(
             model=model.id,
             max_model_len=model.max_model_len,
@@ -81,12 +80,11 @@ class Discovery:
             endpoint=endpoint.url,
             state=_state(card, model),
             slots=self._slots,
-            incarnation=endpoint.incarnation,
             prompt_progress=card is not None and card.owned_by == "llamacpp",
         )
 
 
-def _state(card: _Card | None, model: str) -> str:
+def _state(card: ModelCard | None, model: str) -> str:
     """Return a state's name; an endpoint that serves another model than the first is ``failed``."""
     if card is None:
         return "starting"
@@ -94,17 +92,33 @@ def _state(card: _Card | None, model: str) -> str:
 
 
 async def _ask(endpoint: _Endpoint) -> None:
-    """Refresh ``endpoint.card``; a card after none is a new incarnation."""
-    was_up = endpoint.card is not None
-    endpoint.card = await _first_card(endpoint.url)
-    if endpoint.card is not None and not was_up:
-        endpoint.incarnation += 1
+    """Refresh ``endpoint.card``: none after two failed polls in a row, or if nobody listens."""
+    card = await _first_card(endpoint.url)
+    endpoint.misses = 0 if card is not None else endpoint.misses + 1
+    if card is not None or endpoint.misses >= _GONE_AFTER or not await _listens(endpoint.url):
+        endpoint.card = card
 
 
-async def _first_card(url: str) -> _Card | None:
+async def _first_card(url: str) -> ModelCard | None:
     try:
         reply = await fetch(url, "GET", "/v1/models", timeout=_TIMEOUT)
-        cards = msgspec.json.decode(reply.body, type=_Cards).data
+        cards = msgspec.json.decode(reply.body, type=ModelList).data
     except (UpstreamError, msgspec.DecodeError):
         return None
     return cards[0] if reply.status == 200 and cards else None
+
+
+async def _listens(url: str) -> bool:
+    """Whether a connection can be made; a busy engine's backlog may be full, so that it takes long.
+
+    Asked for by itself, because a failed request does not tell a refused connection from another
+    failure.
+    """
+    pool = Pool(url, connect_timeout=_TIMEOUT)
+    try:
+        await pool.open(1)
+    except UpstreamError as error:
+        return isinstance(error.__cause__, TimeoutError)
+    finally:
+        await pool.close()
+    return True

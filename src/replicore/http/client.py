@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import httptools
 
 from replicore.errors import ConfigError, UpstreamError
+from replicore.http.address import authority
 
 _MiB = 1024 * 1024
 
@@ -145,7 +146,7 @@ class Pool:
     @property
     def authority(self) -> str:
         """``host:port``, for the ``host`` header."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return authority(self.host, self.port)
 
     def send(self, request: bytes, sink: ResponseSink) -> Exchange:
         """Send on an idle connection, or on a new one."""

@@ -48,6 +48,7 @@ def read_config_shape(folder: Path) -> ModelShape:
         vocab=config.size(_VOCAB),
         max_model_len=config.size(_MAX_MODEL_LEN),
         weight_bytes=weight_bytes(folder),
+        file_format="safetensors",
     )
 
 

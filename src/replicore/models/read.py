@@ -42,6 +42,7 @@ def _shape(metadata: _Metadata, weight_bytes: int) -> ModelShape:
         vocab=metadata.vocab(),
         max_model_len=metadata.size("context_length"),
         weight_bytes=weight_bytes,
+        file_format="gguf",
     )
 
 

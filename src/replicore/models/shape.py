@@ -19,6 +19,8 @@ class ModelShape:
         vocab: Vocabulary entries.
         max_model_len: Longest sequence the model was trained for, tokens.
         weight_bytes: Bytes of all weights as stored.
+        file_format: Of the weights: ``gguf``, or ``safetensors`` for a folder with ``config.json``;
+            None for a model without files.
     """
 
     architecture: str
@@ -30,6 +32,7 @@ class ModelShape:
     vocab: int
     max_model_len: int
     weight_bytes: int
+    file_format: str | None = None
 
     def kv_bytes_per_token(self, element_bytes: float = 2.0) -> int:
         """Return the KV cache of one token over all layers, in bytes.

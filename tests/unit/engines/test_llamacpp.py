@@ -24,6 +24,7 @@ SHAPE = ModelShape(
     vocab=49152,
     max_model_len=8192,
     weight_bytes=96_576_768,
+    file_format="gguf",
 )
 MODEL = Model(source="m.gguf", served_name="smollm2", path=Path("/models/m.gguf"), shape=SHAPE)
 PLAN = ReplicaPlan(
@@ -102,12 +103,11 @@ def test_args_override_our_defaults_but_not_the_plan() -> None:
         (2, 4, 16),
         (3, 4, 24),
         (100, 4, 512),
-        (1, 32, 64),  # 32 decoding slots leave 32 tokens for prompts
+        (2, 8, 32),
+        (1, 32, 128),  # 32 decoding slots leave 96 tokens for prompts
     ],
 )
-def test_step_grows_with_cores_and_leaves_half_for_prompts(
-    tp: int, batch_size: int, step: int
-) -> None:
+def test_step_grows_with_cores_and_slots(tp: int, batch_size: int, step: int) -> None:
     cores = CoreRange.of(range(tp))
     options = options_of(engine(), dataclasses.replace(PLAN, cores=cores, batch_size=batch_size))
 
@@ -120,14 +120,14 @@ def test_embedding_takes_a_whole_input_in_one_step() -> None:
 
 def test_too_many_slots_are_infeasible() -> None:
     with pytest.raises(InfeasiblePlan, match="batch_size: 257 slots are too many"):
-        engine().command(dataclasses.replace(PLAN, batch_size=257))
+        engine().memory_bytes(SHAPE, tp=1, batch_size=257, max_model_len=256)
 
 
 def test_folder_model_is_refused() -> None:
-    model = dataclasses.replace(MODEL, source="org/model", path=Path("/models/folder"))
+    shape = dataclasses.replace(SHAPE, file_format="safetensors")
 
-    with pytest.raises(ConfigError, match='"org/model" is not a GGUF file'):
-        engine().command(dataclasses.replace(PLAN, model=model))
+    with pytest.raises(ConfigError, match=r"model.source: .* not a GGUF file"):
+        engine().legal_tp(SimulatedHardware(3).detect(), shape)
 
 
 def test_legal_tp_is_every_number_of_cores() -> None:

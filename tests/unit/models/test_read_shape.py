@@ -95,6 +95,7 @@ def test_gpt2_names_its_sizes_differently(tmp_path: Path) -> None:
         vocab=50257,
         max_model_len=1024,
         weight_bytes=10,
+        file_format="safetensors",
     )
 
 
@@ -172,6 +173,7 @@ def test_gguf_shape_has_all_sizes(tmp_path: Path) -> None:
         vocab=100,
         max_model_len=128,
         weight_bytes=576,
+        file_format="gguf",
     )
 
 

@@ -6,8 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-import msgspec
-
 from replicore.engines.engine import Command, EngineTraits, ReplicaPlan
 from replicore.engines.readiness import (
     ask,
@@ -23,6 +21,7 @@ from replicore.errors import ConfigError, UpstreamError
 from replicore.hardware.machine import Machine
 from replicore.hardware.simulated import SimulatedHardware
 from replicore.models.shape import Model, ModelShape
+from replicore.openai import ModelList
 from replicore.spec import EngineSpec, ModelSpec
 
 # Resident size of the process, rounded up; the simulated model itself takes no memory.
@@ -40,19 +39,9 @@ _SHAPE = ModelShape(
     kv_heads=64,
     head_dim=1,
     vocab=VOCABULARY,
-    max_model_len=32_768,
+    max_model_len=1_048_576,
     weight_bytes=0,
 )
-
-
-class _Card(msgspec.Struct):
-    max_model_len: int
-    slots: int
-    simulated: bool
-
-
-class _Cards(msgspec.Struct):
-    data: list[_Card]
 
 
 def simulated_model(spec: ModelSpec) -> Model:
@@ -128,7 +117,7 @@ class SimEngine:
     async def check_ready(self, replica: ReplicaPlan) -> None:
         await check_health(replica)
         await check_served_name(replica)
-        cards = (await ask(replica, "/v1/models", _Cards)).data
+        cards = (await ask(replica, "/v1/models", ModelList)).data
         if len(cards) != 1:
             raise UpstreamError(f"{replica.name} lists {len(cards)} models, not one")
         check_planned(replica, "layout.batch_size", replica.batch_size, cards[0].slots)

@@ -16,6 +16,7 @@ from replicore.engines.sim.faults import Faults, parse_faults
 from replicore.engines.sim.options import SimOptions
 from replicore.engines.sim.server import SimServer
 from replicore.errors import ReplicoreError
+from replicore.http.address import url_of
 from replicore.http.server import listen, serve
 
 CRASH_EXIT_CODE = 70
@@ -65,9 +66,8 @@ async def _serve(options: SimOptions, faults: Faults) -> None:
     except OSError as error:
         where = f"{options.host}:{options.port}"
         raise ReplicoreError(f"cannot listen on {where}: {error.strerror or error}") from error
-    host, port = sock.getsockname()[:2]
     server = await serve(SimServer(options, faults=faults, die=die).handle, sock=sock)
-    _say(f"simulated model {options.model} at http://{f'[{host}]' if ':' in host else host}:{port}")
+    _say(f"simulated model {options.model} at {url_of(sock)}")
     await stop.wait()
     server.close()
     # Like vLLM, streams are cut: letting them finish is the gateway's task.
