@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from replicore.bench.record import BenchResult
-from replicore.bench.stats import Distribution, Row, Summary
+from replicore.bench.stats import Distribution, Row, Summary, attainment
 
 # Printed before a percentile that the number of values does not support.
 _UNSUPPORTED = "~"
@@ -103,6 +103,24 @@ def notes(result: BenchResult, summary: Summary) -> list[str]:
         found.append(f"busiest replica: {summary.imbalance:.2f} × the mean number of requests")
     if total.ttft_s.n and not total.ttft_s.supports(99):
         found.append(_MARK_MEANING)
+    return found
+
+
+def slo_notes(
+    result: BenchResult, summary: Summary, *, ttft_p99_s: float | None, tpot_p99_s: float | None
+) -> list[str]:
+    """Return how the run stands against the spec's ``[slo]``; nothing where it states none."""
+    total = summary.total
+    limits = (("TTFT", total.ttft_s.p99, ttft_p99_s), ("TPOT", total.tpot_s.p99, tpot_p99_s))
+    found = [
+        f"slo: {name} p99 is {milliseconds(p99)} ms, at most {milliseconds(limit)} ms was asked: "
+        + ("met" if p99 <= limit else "missed")
+        for name, p99, limit in limits
+        if limit is not None and p99 is not None
+    ]
+    share = attainment(result.records, ttft_s=ttft_p99_s, tpot_s=tpot_p99_s)
+    if share is not None:
+        found.append(f"slo: {share:.1%} of the requests were within it, failed ones not")
     return found
 
 

@@ -84,6 +84,29 @@ def chunk_gaps(record: RequestRecord) -> tuple[float, ...]:
     return tuple(later - earlier for earlier, later in pairwise(times))
 
 
+def attainment(
+    records: Sequence[RequestRecord], *, ttft_s: float | None, tpot_s: float | None
+) -> float | None:
+    """Share of requests that met every stated objective; None without requests or objectives.
+
+    A request that failed met none. One of a single token has no TPOT, so only its TTFT counts.
+    """
+    if not records or (ttft_s is None and tpot_s is None):
+        return None
+    met = sum(
+        record.succeeded and _within(ttft, record, ttft_s) and _within(tpot, record, tpot_s)
+        for record in records
+    )
+    return met / len(records)
+
+
+def _within(
+    metric: Callable[[RequestRecord], float], record: RequestRecord, limit: float | None
+) -> bool:
+    values = _defined(metric, [record])
+    return limit is None or not values or values[0] <= limit
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
     """Mean, extremes and percentiles of ``n`` values; all None where ``n`` is 0."""

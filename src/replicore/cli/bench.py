@@ -18,7 +18,7 @@ from rich.console import Console
 
 from replicore.bench.progress import shown_progress
 from replicore.bench.record import BenchResult
-from replicore.bench.report import bench_table, notes
+from replicore.bench.report import bench_table, notes, slo_notes
 from replicore.bench.results import default_path, document, record_lines, write_file
 from replicore.bench.runner import run_bench
 from replicore.bench.stats import Summary, summarize
@@ -122,7 +122,11 @@ def bench(
     )
     result = uvloop.run(_measure(plan))
     summary = summarize(result)
-    _report(target.name, result, summary, output=output, records=records, json=json)
+    objectives = slo_notes(
+        result, summary, ttft_p99_s=loaded.slo.ttft_p99, tpot_p99_s=loaded.slo.tpot_p99
+    )
+    said = [*notes(result, summary), *objectives]
+    _report(target.name, result, summary, said, output=output, records=records, json=json)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED_EXIT_CODE)
     if not summary.total.succeeded:
@@ -225,13 +229,13 @@ def _report(
     name: str,
     result: BenchResult,
     summary: Summary,
+    said: Sequence[str],
     *,
     output: Path | None,
     records: Path | None,
     json: bool,
 ) -> None:
     """Print first: a result that cannot be written is then not lost."""
-    said = notes(result, summary)
     data = document(name, result, summary, command=_command(), notes=said, records_file=records)
     path = output or default_path(name, result.started_at)
     if json:

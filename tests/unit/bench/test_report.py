@@ -18,6 +18,7 @@ from replicore.bench.report import (
     milliseconds,
     notes,
     percentile,
+    slo_notes,
     verdict,
 )
 from replicore.bench.stats import Distribution, summarize
@@ -194,3 +195,18 @@ def test_layout_that_answered_nothing_is_not_compared() -> None:
     assert verdict([layout("a", 0.0), layout("b", 5.0)]) == "better: b"
     assert best_layout([layout("a", 0.0)]) is None
     assert verdict([]) == "no layout answered"
+
+
+def test_slo_notes_tell_limits_met_and_missed_and_the_share() -> None:
+    result = run(record(0), record(1))
+    summary = summarize(result)
+    p99 = summary.total.ttft_s.p99
+    assert p99 is not None
+
+    met = slo_notes(result, summary, ttft_p99_s=p99, tpot_p99_s=None)
+    missed = slo_notes(result, summary, ttft_p99_s=p99 / 2, tpot_p99_s=None)
+
+    assert met[0].endswith("was asked: met")
+    assert met[1] == "slo: 100.0% of the requests were within it, failed ones not"
+    assert missed[0].endswith("was asked: missed")
+    assert slo_notes(result, summary, ttft_p99_s=None, tpot_p99_s=None) == []

@@ -12,6 +12,7 @@ from replicore.bench.record import BenchResult, Failure, FailureKind, RequestRec
 from replicore.bench.stats import (
     Distribution,
     Window,
+    attainment,
     chunk_gaps,
     completed_in,
     distribution,
@@ -355,3 +356,21 @@ def test_summary_of_failures_alone_has_rates_of_zero() -> None:
 
     assert summary.total.output_tokens_per_s == 0
     assert summary.total.ttft_s.n == 0
+
+
+def test_attainment_counts_failed_requests_as_missed() -> None:
+    # TTFT 1.0, TPOT (3 - 1) / 2 = 1.0; the same but 2 s later, TTFT 3.0; and one that failed.
+    good, slow = record(), record(chunks=(3.0, 4.0, 5.0))
+    failed = record(failure=Failure(FailureKind.CUT, "x"))
+
+    assert attainment([good, slow, failed], ttft_s=2.0, tpot_s=1.0) == pytest.approx(1 / 3)
+    assert attainment([good, slow, failed], ttft_s=None, tpot_s=1.0) == pytest.approx(2 / 3)
+
+
+def test_attainment_of_one_token_has_no_tpot_to_miss() -> None:
+    assert attainment([record(chunks=(1.0,))], ttft_s=1.0, tpot_s=0.001) == 1.0
+
+
+def test_attainment_without_objectives_or_requests_is_undefined() -> None:
+    assert attainment([record()], ttft_s=None, tpot_s=None) is None
+    assert attainment([], ttft_s=1.0, tpot_s=None) is None
