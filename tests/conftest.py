@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,29 +19,46 @@ from replicore.deploy.strays import find_strays
 settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
 
-_TAG = "PYTEST_LEAK_TAG"
-_DEADLINE_S = 2.0
+# Fixtures of a module start before a test's own tag is set, so they have one of their own.
+_MODULE_TAG = "PYTEST_MODULE_LEAK_TAG"
+_TEST_TAG = "PYTEST_LEAK_TAG"
+_DEADLINE_S = 20.0
 _POLL_S = 0.02
 
 
-@pytest.fixture(autouse=True)
-def _leaves_nothing_behind(
+@pytest.fixture(autouse=True, scope="module")
+def _module_leaves_nothing_behind(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
+    with _checked(request, tmp_path_factory, _MODULE_TAG):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _test_leaves_nothing_behind(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    with _checked(request, tmp_path_factory, _TEST_TAG):
+        yield
+
+
+@contextmanager
+def _checked(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, variable: str
+) -> Iterator[None]:
+    """Check what the block leaves behind; ``variable`` marks the processes that it starts."""
     if not {"integration", "chaos"} & set(request.path.parts):
         yield
         return
-    monkeypatch = pytest.MonkeyPatch()
-    tag = uuid4().hex
-    ports = _listening_ports()
-    monkeypatch.setenv(_TAG, tag)
-    monkeypatch.setenv("REPLICORE_STATE_DIR", str(tmp_path_factory.mktemp("state")))
-    yield
-    monkeypatch.undo()
-    left = _processes_left({_TAG: tag})
-    assert left == [], "processes left behind"
+    tag = {variable: uuid4().hex}
+    ports, files = _listening_ports(), _open_files(tmp_path_factory.getbasetemp())
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv(variable, tag[variable])
+        monkeypatch.setenv("REPLICORE_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        yield
+    assert _processes_left(tag) == [], "processes left behind"
     assert _listening_ports() - ports == set(), "ports left open"
-    assert _open_files(tmp_path_factory.getbasetemp()) == [], "files left open"
+    assert _open_files(tmp_path_factory.getbasetemp()) - files == set(), "files left open"
 
 
 def _processes_left(tag: dict[str, str]) -> list[str]:
@@ -60,7 +78,7 @@ def _listening_ports() -> set[int]:
     return {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN and c.laddr}
 
 
-def _open_files(folder: Path) -> list[str]:
+def _open_files(folder: Path) -> set[str]:
     links = (Path("/proc/self/fd") / fd for fd in os.listdir("/proc/self/fd"))
     targets = [os.readlink(link) for link in links if link.is_symlink()]
-    return [target for target in targets if target.startswith(str(folder))]
+    return {target for target in targets if target.startswith(str(folder))}

@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from replicore.bench.record import BenchResult
 from replicore.bench.closed_loop import Tick
+from replicore.bench.record import BenchResult
 from replicore.bench.runner import run_bench
 from replicore.bench.workload import Lengths, Workload
-from tests.integration.deployment import SIMULATED, Up, eventually, family, up
+from tests.integration.deployment import SIMULATED, TIMEOUT_S, Up, eventually, family, up
 
 LOAD = Workload(input_tokens=Lengths(32, 0), output_tokens=Lengths(40, 0), seed=1)
 
@@ -108,7 +108,7 @@ def test_a_killed_supervisor_leaves_nothing_and_up_works_again(tmp_path: Path) -
         with load(first):
             kill(first.process.pid)
             first.process.wait()
-            gone, left = psutil.wait_procs(processes[1:], timeout=2)
+            gone, left = psutil.wait_procs(processes[1:], timeout=TIMEOUT_S)
 
     assert left == []
     assert len(gone) >= 5

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from replicore.deploy.placement import pluralize
 from replicore.spec import load_spec
 from replicore.spec.docs import configuration_page
 from replicore.spec.keys import keys, sections
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
+
+
+def result(name: str) -> Any:
+    return msgspec.json.decode((ROOT / "benchmarks" / "results" / f"{name}.json").read_bytes())
+
+
+def readme_lines(words: str) -> str:
+    """Return the lines of README.md with these words in them."""
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if words in line)
+
+
+def says(lines: str, figure: str) -> bool:
+    return re.search(rf"(?<![\d.]){re.escape(figure)}(?!\.?\d)", lines) is not None
 
 
 def test_configuration_page_is_what_the_model_generates() -> None:
@@ -43,3 +61,30 @@ def test_every_section_and_every_key_is_described() -> None:
 
 def test_every_key_without_a_default_has_an_example() -> None:
     assert [key.dotted for key in keys().values() if key.example is None] == []
+
+
+def test_readme_has_no_placeholder_left() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert re.findall(r"\b(?:DEMO_OUTPUT|DEMO_WHERE|STARTUP|DISCONNECT)\b", text) == []
+
+
+def test_readme_has_the_rates_that_the_demo_measured() -> None:
+    for label, summary in result("demo")["layouts"].items():
+        replicas, _, tp = label.partition("x")
+        row = readme_lines(f"{replicas} × {pluralize(int(tp), 'core')}")
+
+        assert says(row, f"{summary['total']['output_tokens_per_s']:.1f}")
+
+
+def test_readme_has_the_start_up_time_that_was_measured() -> None:
+    median = result("startup")["settings"]["ready_median_s"]
+
+    assert says(readme_lines("`benchmarks/startup.py`"), f"{median:.1f} s")
+
+
+def test_readme_has_the_longest_time_that_an_abandoned_prompt_held_its_slot() -> None:
+    rows = [row for row in result("disconnect")["rows"] if row["phase"] == "prefill"]
+    longest = max(row["freed_max_ms"] for row in rows)
+
+    assert says(readme_lines("`benchmarks/disconnect.py`"), f"{longest:.0f} ms")

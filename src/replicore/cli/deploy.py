@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated
@@ -16,14 +16,21 @@ import uvloop
 from rich.console import Console
 
 from replicore.cli.deployment_view import counters, headline, units_table
-from replicore.cli.detach import INTERRUPTED, let_go, run_detached
+from replicore.cli.detach import let_go, run_detached
 from replicore.cli.download import shown_download
 from replicore.cli.serving import serve
+from replicore.cli.settings import Set, settings_given
 from replicore.deploy import control
 from replicore.deploy.deployment import Deployment, lay_out_and_claim, prepare
 from replicore.deploy.logs import LogReader
-from replicore.deploy.state import Claims, read_record, state_root
-from replicore.errors import ConfigError
+from replicore.deploy.state import (
+    Claims,
+    log_files,
+    no_such_replica,
+    read_record,
+    state_root,
+)
+from replicore.errors import INTERRUPTED_EXIT_CODE
 from replicore.spec import Spec, load_spec
 
 _DOWN_TIMEOUT_S = 600.0
@@ -42,10 +49,6 @@ Tp = Annotated[str | None, typer.Option(help='Cores of one replica, or "auto".')
 Cores = Annotated[str | None, typer.Option(help="Cores to use, such as 0-3.")]
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[str | None, typer.Option(help="Port to listen on; 0 takes any free one.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any key of the spec: layout.batch_size=8."),
-]
 ReadyFd = Annotated[int | None, typer.Option(hidden=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on as more is printed.")]
@@ -81,7 +84,7 @@ def up(
         "gateway.port": port,
     }
     given = {key: value for key, value in flags.items() if value is not None}
-    loaded = load_spec(spec, environ=os.environ, overrides={**given, **_settings(set_ or [])})
+    loaded = load_spec(spec, environ=os.environ, overrides={**given, **settings_given(set_ or [])})
     if detach and ready_fd is None:
         raise typer.Exit(run_detached(sys.argv[1:]))
     _up(loaded, ready_fd)
@@ -109,7 +112,7 @@ def logs(
 ) -> None:
     """Print what the engines and the gateway print."""
     folder = _folder(name)
-    units = [replica] if replica is not None else _units(folder)
+    units = _units(folder, replica)
     with ExitStack() as opened:
         readers = [
             opened.enter_context(closing(LogReader(folder, unit, last=lines))) for unit in units
@@ -143,8 +146,8 @@ def _up(spec: Spec, ready_fd: int | None) -> None:
             let_go(ready_fd, folder.path / "up.log")
 
     live = sys.stderr.isatty() and ready_fd is None
-    if not uvloop.run(serve(deployment, folder, live=live, announce=announce)):
-        raise typer.Exit(INTERRUPTED)
+    if uvloop.run(serve(deployment, folder, live=live, announce=announce)):
+        raise typer.Exit(INTERRUPTED_EXIT_CODE)
 
 
 def _say_layout(deployment: Deployment) -> None:
@@ -152,19 +155,8 @@ def _say_layout(deployment: Deployment) -> None:
     typer.echo(f"layout: {deployment.layout.reason} ({ranges})", err=True)
     if deployment.engine.simulated:
         typer.echo("simulated: no model answers", err=True)
-
-
-def _settings(pairs: Iterable[str]) -> dict[str, str]:
-    """Return what ``--set`` sets, by dotted key."""
-    settings = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not key or not equals:
-            raise ConfigError(
-                f'--set: "{pair}" has no KEY=VALUE form; write it like layout.batch_size=8'
-            )
-        settings[key] = value
-    return settings
+    elif deployment.machine.note:
+        typer.echo(f"machine: {deployment.machine.note}", err=True)
 
 
 def _folder(name: str | None) -> Path:
@@ -178,16 +170,22 @@ def _folder(name: str | None) -> Path:
     return control.find(root, name)
 
 
-def _units(folder: Path) -> list[str]:
+def _units(folder: Path, wanted: str | None) -> list[str]:
+    """Return whose logs to read: the wanted one's, also of an earlier `up`; all if it is None."""
     record = read_record(folder)
-    return [unit.name for unit in record.units] if record else []
+    known = [unit.name for unit in record.units] if record else []
+    if wanted is None:
+        return known
+    if wanted not in known and not log_files(folder, wanted):
+        raise no_such_replica(wanted, folder.name, known)
+    return [wanted]
 
 
 def _read(readers: list[LogReader], *, follow: bool) -> Iterator[tuple[str, str]]:
     """Yield unit and line of what the logs have, and with ``follow`` what they get."""
     while True:
         for reader in readers:
-            for line in reader.read():
+            for line in reader.read() if follow else reader.finish():
                 yield reader.unit, line
         if not follow:
             return

@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-INTERRUPTED = 130
+from replicore.errors import INTERRUPTED_EXIT_CODE
 
 
 def run_detached(arguments: list[str]) -> int:
@@ -30,11 +30,11 @@ def run_detached(arguments: list[str]) -> int:
         if is_ready:
             child.returncode = 0  # it goes on without us, and nobody is to wait for it
             return 0
-        return child.wait()
+        return child.wait() or INTERRUPTED_EXIT_CODE  # 0: stopped on request, but never ready
     except KeyboardInterrupt:
         child.terminate()
         child.wait()
-        return INTERRUPTED
+        return INTERRUPTED_EXIT_CODE
 
 
 def let_go(ready_fd: int, log: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
 
 from replicore.cli.deployment_view import describe, units_table
+from replicore.cli.pipes import discard
 from replicore.deploy.deployment import Deployment
 from replicore.deploy.replica import GIVEN_UP
 from replicore.deploy.state import DeploymentFolder
@@ -27,7 +30,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 async def serve(
     deployment: Deployment, folder: DeploymentFolder, *, live: bool, announce: Callable[[str], None]
 ) -> bool:
-    """Run the deployment until somebody stops it; return whether it has been ready.
+    """Run the deployment until somebody stops it; return whether Ctrl-C did before it was ready.
 
     The first signal stops it, the second one without grace.
 
@@ -41,10 +44,11 @@ async def serve(
     """
     view = _LiveView() if live else _LineView()
     supervisor = Supervisor(deployment, folder, events=view.change)
-    _stop_on_signals(supervisor)
+    signals = _Signals(supervisor)
     try:
         await supervisor.start()
-        return await _until_stopped(supervisor, view, announce)
+        was_ready = await _until_stopped(supervisor, view, announce)
+        return signals.first is signal.SIGINT and not was_ready
     finally:
         await supervisor.stop()
         view.end()
@@ -71,27 +75,55 @@ async def _until_stopped(
         await asyncio.gather(ready, stop, refresh, return_exceptions=True)
 
 
-def _stop_on_signals(supervisor: Supervisor) -> None:
-    loop = asyncio.get_running_loop()
-    asked_at: float | None = None
+class _Signals:
+    """Stops the supervisor at the first signal, and kills it at the second.
 
-    def stop() -> None:
-        nonlocal asked_at
-        if asked_at is None:
-            asked_at = loop.time()
-            supervisor.ask_to_stop()
-        elif loop.time() - asked_at > _SAME_SIGNAL_S:
-            supervisor.kill()
+    Attributes:
+        first: None before there was one.
+    """
 
-    for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, stop)
+    def __init__(self, supervisor: Supervisor) -> None:
+        self.first: signal.Signals | None = None
+        self._supervisor = supervisor
+        self._loop = asyncio.get_running_loop()
+        self._first_at = 0.0
+        for number in _STOP_SIGNALS:
+            self._loop.add_signal_handler(number, self._take, number)
+
+    def _take(self, number: signal.Signals) -> None:
+        now = self._loop.time()
+        if self.first is None:
+            self.first, self._first_at = number, now
+            self._supervisor.ask_to_stop()
+        elif now - self._first_at > _SAME_SIGNAL_S:
+            self._supervisor.kill()
+
+
+class _Stderr(Console):
+    """Stderr, which may go away: a deployment outlives the terminal or pipe that shows it."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True, highlight=False, soft_wrap=True)
+
+    def on_broken_pipe(self) -> None:
+        """Show nothing any more; rich itself would end the process."""
+        self.quiet = True
+        discard(sys.stderr)  # at exit Python tries once more, and a failure changes the exit code
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """Take any other failure to write, such as the EIO of a closed terminal, like that too."""
+        try:
+            yield
+        except OSError:
+            self.on_broken_pipe()
 
 
 class _LineView:
     """One line on stderr for each change."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = _Stderr()
         self._has_been_ready = False
 
     def change(self, unit: UnitStatus) -> None:
@@ -99,7 +131,8 @@ class _LineView:
             return  # `up` ends over it, with an error that says all of it
         line = describe(unit)
         if line is not None:
-            self.console.print(line, markup=False)
+            with self.console.attended():
+                self.console.print(line, markup=False)
 
     async def refresh_forever(self, supervisor: Supervisor) -> None:
         """Show what changes with time only; lines have nothing of the kind."""
@@ -121,7 +154,7 @@ class _LiveView(_LineView):
         self._units: dict[str, UnitStatus] = {}
         # Drawn by this thread only: there is no other one in a process that forks.
         self._live = Live(console=self.console, auto_refresh=False, redirect_stdout=False)
-        self._live.start()
+        self._start()
 
     def change(self, unit: UnitStatus) -> None:
         if unit.problem is not None and unit.state in {"backoff", *_GIVEN_UP}:
@@ -137,12 +170,18 @@ class _LiveView(_LineView):
             self._draw()
 
     def announce(self, print_lines: Callable[[], None]) -> None:
-        self._live.stop()
+        self.end()
         super().announce(print_lines)
-        self._live.start()
+        self._start()
 
     def end(self) -> None:
-        self._live.stop()
+        with self.console.attended():
+            self._live.stop()
+
+    def _start(self) -> None:
+        with self.console.attended():
+            self._live.start()
 
     def _draw(self) -> None:
-        self._live.update(units_table(self._units.values()), refresh=True)
+        with self.console.attended():
+            self._live.update(units_table(self._units.values()), refresh=True)

@@ -89,11 +89,15 @@ class ControlServer:
         listener.setblocking(False)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener)
 
+    def withdraw(self) -> None:
+        """Take the socket away; without the folder's lock it might be the next ``up``'s."""
+        if self._folder is not None:
+            (self._folder / SOCKET_NAME).unlink(missing_ok=True)
+
     def close(self) -> None:
-        """End all connections, which tells ``down`` that it is done, and take the socket away."""
-        if self._server is None or self._folder is None:
+        """End all connections, which tells ``down`` that it is done."""
+        if self._server is None:
             return
-        (self._folder / SOCKET_NAME).unlink(missing_ok=True)
         self._server.close()
         for connection in self._connections:
             connection.close()

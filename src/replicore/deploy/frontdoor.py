@@ -14,8 +14,6 @@ from replicore.deploy.state import Claims
 from replicore.errors import ConfigError
 from replicore.http.server import listen
 
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # connecting to "any" is not portable
-
 _HINT = "`--port 0` takes any free port, `--port N` another one"
 
 
@@ -42,13 +40,6 @@ def open_front_door(host: str, port: int, root: Path) -> socket.socket:
             f'gateway.host: cannot listen on "{host}" ({error.strerror}); use an address of this '
             f"machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
         ) from None
-
-
-def url_of(listener: socket.socket) -> str:
-    """Return the URL of a listening socket, as this machine reaches it."""
-    host, port = listener.getsockname()[:2]
-    host = _ANY.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _deployment_on(port: int, root: Path) -> str | None:

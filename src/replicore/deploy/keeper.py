@@ -116,9 +116,13 @@ class Log:
         self._file.close()
 
     def _rotate(self) -> None:
-        os.replace(self._path, f"{self._path}.1")
+        # An earlier attempt may have come no further than this. Until one succeeds the old file
+        # stays open, so that the next write tries again.
+        with suppress(FileNotFoundError):
+            os.replace(self._path, f"{self._path}.1")
+        file = open(self._path, "ab", buffering=0)  # noqa: SIM115
         self.close()
-        self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
+        self._file = file
         self._size = 0
 
 
@@ -170,7 +174,7 @@ class Keeper:
             os.waitpid(self._pid, 0)
             self._channel.send(event="failed", reason=problem)
             return
-        self._channel.send(event="started", pid=self._pid, start_ticks=start_ticks(self._pid))
+        self._channel.send(event="started", pid=self._pid)
         self._watch(signals, output)
         self._kill_children()
         self._drain(output)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,7 +80,6 @@ class Process:
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
         self.pid = 0
-        self.start_ticks = 0
         self._job = job
         self._popen = popen
         self._socket = sock
@@ -94,6 +95,7 @@ class Process:
 
         Raises:
             ReplicaStartError: The program cannot be run.
+            OSError: It could not be run this time.
         """
         ours, theirs = socket.socketpair()
         with theirs:
@@ -140,10 +142,10 @@ class Process:
         self._writer.write(self._job.encode())
         message = await self._read()
         if message is None:
-            raise ReplicaStartError(f"{self._job.log.stem}: its keeper died at its start")
+            raise ChildProcessError(errno.ECHILD, "its keeper died at its start")
         if message["event"] == "failed":
             raise ReplicaStartError(f"{self._job.argv[0]} cannot be run: {message['reason']}")
-        self.pid, self.start_ticks = message["pid"], message["start_ticks"]
+        self.pid = message["pid"]
 
     async def _watch(self) -> Exit:
         message = await self._read()
@@ -171,7 +173,8 @@ class Process:
     async def _close(self) -> None:
         """Wait for the keeper's end; if it lives, the end of file makes it kill what it runs."""
         # close() alone would take effect only in a later turn of the event loop.
-        self._socket.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # a write to a dead keeper has closed it already
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._writer.close()
         await asyncio.to_thread(self._popen.wait)
 

@@ -132,13 +132,13 @@ class RestartPolicy:
         backoff_initial_s: Back-off after the first failure; each further one doubles it.
         backoff_max_s: The longest back-off.
         stable_after_s: A run that was ready for this long wipes out the failures before it.
-        max_failures: So many failures within ``window_s`` are a crash loop.
+        max_failures: So many failures within ``window_s`` are a crash loop; None never gives up.
     """
 
     backoff_initial_s: float = 1.0
     backoff_max_s: float = 60.0
     stable_after_s: float = 60.0
-    max_failures: int = 5
+    max_failures: int | None = 5
     window_s: float = 300.0
 
 
@@ -178,7 +178,7 @@ def restart_delay(
     min(backoff_max, backoff_initial x 2^(failures - 1)) x (1 - JITTER x U[0, 1))
     """
     recent = [failure for failure in history if now - failure.at < policy.window_s]
-    if len(recent) >= policy.max_failures:
+    if policy.max_failures is not None and len(recent) >= policy.max_failures:
         return None
     doublings = max(len(history) - 1, 0)
     backoff = min(policy.backoff_max_s, policy.backoff_initial_s * 2.0**doublings)

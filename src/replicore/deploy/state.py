@@ -2,15 +2,15 @@
 
 ::
 
-    <root>/claims                  locked while somebody looks at or changes who holds which cores
+    <root>/.claims                 locked while somebody looks at or changes who holds which cores
     <root>/<name>/lock             locked for as long as the deployment's supervisor lives
                   state.json       the last known facts, replaced as a whole
                   control.sock     where the supervisor answers
                   logs/r0.3.log    third incarnation of replica 0
 
 Both locks are flock(2) locks: they belong to an open file, not to a pid, and the kernel drops them
-with the process, however it dies. To see whether a deployment lives one has to try its lock, so
-everybody does that with ``claims`` locked: a look must not make a starting ``up`` see a lock taken.
+with the process, however it dies. To see whether a deployment lives one has to try its lock, and
+that only with ``.claims`` locked: a look must not make a starting ``up`` see a lock taken.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import fcntl
 import os
 import re
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,9 +32,12 @@ from msgspec.structs import replace
 from replicore.cores import NO_CORES, CoreRange
 from replicore.deploy import keeper
 from replicore.errors import ConfigError, DeploymentError
+from replicore.files import write_atomically
+from replicore.wording import nearest
 
 ROOT_VARIABLE = "REPLICORE_STATE_DIR"
 
+_CLAIMS = ".claims"  # no deployment can have this name
 KEPT_LOGS = 10
 
 _CLAIMS_TIMEOUT_S = 10.0
@@ -135,17 +139,13 @@ class DeploymentFolder:
         self.logs.mkdir(exist_ok=True)
         for path in log_files(self.path, unit)[: -(KEPT_LOGS - 1)]:
             path.unlink(missing_ok=True)
-            path.with_name(f"{path.name}.1").unlink(missing_ok=True)
+            rotated(path).unlink(missing_ok=True)
         return self.logs / f"{unit}.{incarnation}.log"
 
     def write(self, record: DeploymentRecord) -> None:
         """Replace ``state.json``; after a crash it holds the old or the new state, whole."""
-        temporary = self.path / "state.json.new"
-        with temporary.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(record)))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path / "state.json")
+        data = msgspec.json.format(msgspec.json.encode(record))
+        write_atomically(self.path / "state.json", data)
         self.record = record
 
     def close(self) -> None:
@@ -154,10 +154,19 @@ class DeploymentFolder:
 
 
 def log_files(folder: Path, unit: str) -> list[Path]:
-    """Return the logs of a replica or the gateway, one for each incarnation, oldest first."""
-    numbered = re.compile(rf"{re.escape(unit)}\.(\d+)\.log")
-    found = ((numbered.fullmatch(path.name), path) for path in (folder / "logs").glob("*.log"))
-    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+    """Return the logs of a replica or the gateway, one for each incarnation, oldest first.
+
+    One that is just being rotated may be missing; it still has its :func:`rotated` part.
+    """
+    numbered = re.compile(rf"{re.escape(unit)}\.(\d+)\.log(\.1)?")
+    found = (numbered.fullmatch(path.name) for path in (folder / "logs").glob("*.log*"))
+    incarnations = sorted({int(match[1]) for match in found if match})
+    return [folder / "logs" / f"{unit}.{incarnation}.log" for incarnation in incarnations]
+
+
+def rotated(log: Path) -> Path:
+    """Return where the older part of a log is, once it has been rotated."""
+    return log.with_name(f"{log.name}.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +193,7 @@ class Claims:
 
     def __enter__(self) -> Claims:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._fd = os.open(self.root / "claims", os.O_RDWR | os.O_CREAT, 0o600)
+        self._fd = os.open(self.root / _CLAIMS, os.O_RDWR | os.O_CREAT, 0o600)
         _lock_patiently(self._fd, self.root)
         return self
 
@@ -280,6 +289,15 @@ def identify(pid: int) -> ProcessIdentity:
     return ProcessIdentity(pid=pid, start_ticks=keeper.start_ticks(pid) or 0)
 
 
+def no_such_replica(name: str, deployment: str, known: Collection[str]) -> DeploymentError:
+    """Return the error for a replica, or gateway, that a deployment does not have."""
+    close = nearest(name, known)
+    return DeploymentError(
+        f'there is no replica "{name}" in the deployment "{deployment}" '
+        f"(valid: {', '.join(known)}){f'; did you mean {close}?' if close else ''}"
+    )
+
+
 def _already_running(name: str, record: DeploymentRecord | None) -> DeploymentError:
     where = f", pid {record.supervisor.pid}" if record else ""
     return DeploymentError(
@@ -315,7 +333,7 @@ def _lock_patiently(fd: int, root: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise DeploymentError(
-                    f"{root / 'claims'} has been locked for {_CLAIMS_TIMEOUT_S:g} s",
+                    f"{root / _CLAIMS} has been locked for {_CLAIMS_TIMEOUT_S:g} s",
                     hint="a suspended `replicore` holds it; resume or kill that one",
                 ) from None
             time.sleep(_CLAIMS_POLL_S)

@@ -20,7 +20,7 @@ import msgspec
 
 from replicore.deploy.control import ControlServer
 from replicore.deploy.deployment import Deployment, claim
-from replicore.deploy.frontdoor import open_front_door, url_of
+from replicore.deploy.frontdoor import open_front_door
 from replicore.deploy.ports import HOST, ReservedPort
 from replicore.deploy.programs import (
     DEPLOYMENT_VARIABLE,
@@ -36,6 +36,7 @@ from replicore.deploy.state import (
     DeploymentFolder,
     UnitRecord,
     identify,
+    no_such_replica,
     state_root,
 )
 from replicore.deploy.status import LayoutStatus, Status, UnitStatus
@@ -45,10 +46,10 @@ from replicore.engines.engine import ReplicaPlan
 from replicore.errors import DeploymentError, UpstreamError
 from replicore.gateway.settings import settings_of
 from replicore.gateway.table import ReplicaTable, Report, Welcome
+from replicore.http.address import url_of
 from replicore.http.client import fetch
 from replicore.spec import SupervisorSpec
 from replicore.units import format_duration
-from replicore.wording import nearest
 
 # A gateway has nothing to load: it is there at once, or something is wrong with it. And while it is
 # away every client waits.
@@ -140,7 +141,7 @@ class Supervisor:
         """Return once the gateway and every replica serve.
 
         Raises:
-            ReplicaError: One of them has been given up.
+            ReplicaError: One of them has been given up, or is the gateway and would have been.
             DeploymentError: Not after ``timeout`` seconds.
         """
         try:
@@ -179,6 +180,8 @@ class Supervisor:
             return
         gateway = [unit for unit in self._units.values() if unit.name == GATEWAY]
         replicas = [unit for unit in self._units.values() if unit.name != GATEWAY]
+        for unit in self._units.values():
+            unit.retire()  # a replica that ends while the gateway drains is not wanted back
         for group in (gateway, replicas):
             for unit in group:
                 unit.close()
@@ -189,6 +192,7 @@ class Supervisor:
         self._is_over = True
         self._save()
         self._resources.close()
+        self._control.withdraw()
         self._folder.close()
         self._control.close()
 
@@ -279,7 +283,8 @@ class Supervisor:
             is_connected=lambda: self._control.has_watcher,
         )
         limits = _limits(spec)
-        eager = replace(limits.restarts, backoff_initial_s=_GATEWAY_BACKOFF_S)
+        # Without it the address is open and nobody answers there, so it is never given up.
+        eager = replace(limits.restarts, backoff_initial_s=_GATEWAY_BACKOFF_S, max_failures=None)
         self._add(
             program, replace(limits, start_timeout_s=_GATEWAY_START_TIMEOUT_S, restarts=eager)
         )
@@ -291,11 +296,7 @@ class Supervisor:
     def _unit(self, name: str) -> Unit:
         if name in self._units:
             return self._units[name]
-        close = nearest(name, self._units)
-        raise DeploymentError(
-            f'there is no replica "{name}" in the deployment "{self.deployment.name}" '
-            f"(valid: {', '.join(self._units)}){f'; did you mean {close}?' if close else ''}"
-        )
+        raise no_such_replica(name, self.deployment.name, self._units)
 
     def _changed(self, unit: Unit) -> None:
         self._revision += 1
@@ -313,8 +314,13 @@ class Supervisor:
         if self._bug is not None:
             raise self._bug
         for unit in self._units.values():
-            if unit.state in GIVEN_UP and unit.error is not None:
+            if unit.error is not None and (unit.state in GIVEN_UP or self._fails_always(unit)):
                 raise unit.error
+
+    def _fails_always(self, unit: Unit) -> bool:
+        """Whether it is the gateway, which is never given up, and has failed often enough."""
+        enough = self.deployment.spec.supervisor.max_failures
+        return unit.name == GATEWAY and unit.status().failures >= enough
 
     def _table(self) -> ReplicaTable:
         rows = ((program, self._units[program.name]) for program in self._programs)
@@ -398,6 +404,7 @@ async def running(
 def _limits(spec: SupervisorSpec) -> Limits:
     return Limits(
         start_timeout_s=spec.start_timeout,
+        drain_timeout_s=spec.drain_timeout,
         stop_grace_s=spec.stop_grace,
         restarts=RestartPolicy(
             backoff_initial_s=spec.backoff_initial,

@@ -79,6 +79,7 @@ class Limits:
     """How patient to be; times in seconds."""
 
     start_timeout_s: float = 600.0
+    drain_timeout_s: float = 60.0
     stop_grace_s: float = 10.0
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
 
@@ -127,10 +128,10 @@ class Unit:
         self._state_since = clock()
         self._started_at = clock()
         self._ready_at: float | None = None
-        self._drain = False
         self._closed = asyncio.Event()
         self._wanted = asyncio.Event()
         self._unwanted = asyncio.Event()
+        self._undrained = asyncio.Event()
         self._moved = asyncio.Event()
         self._waits: dict[State, Callable[[], Coroutine[Any, Any, Event]]] = {
             State.STOPPED: self._stopped,
@@ -147,22 +148,30 @@ class Unit:
         return self.program.name
 
     def start(self) -> None:
-        """Want it; without effect after :meth:`close`."""
+        """Want it; without effect after :meth:`retire` and :meth:`close`."""
         if not self._closed.is_set():
             self._unwanted.clear()
             self._wanted.set()
 
     def stop(self, *, drain: bool = False) -> None:
         """Do not want it any more; with ``drain``, once it has answered what it was asked."""
-        self._drain = drain
+        if drain:
+            self._undrained.clear()
+        else:
+            self._undrained.set()
         self._wanted.clear()
         self._unwanted.set()
 
+    def retire(self) -> None:
+        """Let it run on if it does, but never start it again."""
+        self._closed.set()
+        self._wanted.clear()
+        self._wake()
+
     def close(self) -> None:
         """Stop it for good."""
-        self._closed.set()
+        self.retire()
         self.stop()
-        self._wake()
 
     def kill(self) -> None:
         """Stop it for good, and at once."""
@@ -297,18 +306,20 @@ class Unit:
 
     async def _draining(self) -> Event:
         process = self._live()
-        if self._drain and self._ready_at is not None:
-            drained, closed = self.program.drained(), self._closed.wait()
-            await _first(drained, closed, process.wait(), timeout=self._grace_s)
+        if self._ready_at is not None and not self._undrained.is_set():
+            drained, hurried = self.program.drained(), self._undrained.wait()
+            patience = self._limits.drain_timeout_s
+            await _first(drained, hurried, process.wait(), timeout=patience)
         await self._end(process)
         return Event.EXITED
 
     async def _backoff(self) -> Event:
         if self._retry_s is None:
             return Event.GIVE_UP
-        await _first(self._unwanted.wait(), timeout=self._retry_s)
+        await _first(self._unwanted.wait(), self._closed.wait(), timeout=self._retry_s)
         self._retry_s = None
-        return Event.STOP if self._unwanted.is_set() else Event.START
+        is_over = self._unwanted.is_set() or self._closed.is_set()
+        return Event.STOP if is_over else Event.START
 
     async def _given_up(self) -> Event:
         await self._unwanted.wait()
@@ -363,11 +374,13 @@ class Unit:
 
     async def _abandon(self) -> None:
         """Leave nothing behind after a bug, past the table, for that can be what is wrong."""
-        if self.process is not None:
-            self.process.stop(0)
-            await self.process.wait()
-        self._closed.set()
-        self._enter(State.STOPPED)
+        try:
+            if self.process is not None:
+                self.process.stop(0)
+                await self.process.wait()
+        finally:
+            self._closed.set()
+            self._enter(State.STOPPED)
 
     def _live(self) -> Process:
         if self.process is None:

@@ -289,6 +289,9 @@ class SupervisorSpec(Table):
     start_timeout: PositiveDuration = Field(
         10 * MINUTE, description="Longest time from a replica's start until it is ready."
     )
+    drain_timeout: Duration = Field(
+        MINUTE, description="How long `replicore restart` waits for a replica's running requests."
+    )
     stop_grace: Duration = Field(
         10.0, description="How long a replica may take to stop before it is killed."
     )

@@ -90,6 +90,7 @@ def converse(folder: Path, scenario: Scenario) -> None:
         finally:
             writer.close()
             await writer.wait_closed()
+            server.withdraw()
             server.close()
             await asyncio.sleep(0)
 

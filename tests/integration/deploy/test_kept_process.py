@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from replicore.cores import CoreRange
+from replicore.deploy import keeper
 from replicore.deploy.exits import Exit
 from replicore.deploy.process import Job, Process
 from replicore.deploy.strays import become_subreaper, find_strays
@@ -100,6 +101,17 @@ def test_output_of_a_chatty_process_is_all_in_the_log(sandbox: Sandbox) -> None:
 def test_program_that_does_not_exist_cannot_be_started(sandbox: Sandbox) -> None:
     with pytest.raises(ReplicaStartError, match=r"/no/such cannot be run: .*No such file"):
         asyncio.run(sandbox.end("", argv=("/no/such",)))
+
+
+def test_keeper_that_dies_at_its_start_is_no_reason_not_to_try_again(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = tmp_path / "dead.py"
+    dead.touch()
+    monkeypatch.setattr(keeper, "__file__", str(dead))
+
+    with pytest.raises(ChildProcessError, match="its keeper died at its start"):
+        asyncio.run(sandbox.end(""))
 
 
 def test_process_is_stopped_with_sigterm(sandbox: Sandbox) -> None:
@@ -217,6 +229,18 @@ def test_process_and_daemon_die_with_the_keeper(sandbox: Sandbox) -> None:
         async with sandbox.running(DAEMON + FOREVER) as process:
             await sandbox.daemon()
             os.kill(process.keeper_pid, signal.SIGKILL)
+            return await process.wait()
+
+    assert asyncio.run(scenario()) == Exit()
+    assert find_strays(sandbox.tag) == []
+
+
+def test_stop_in_the_moment_of_the_keepers_death_does_not_hide_the_end(sandbox: Sandbox) -> None:
+    async def scenario() -> Exit:
+        async with sandbox.running(FOREVER) as process:
+            os.kill(process.keeper_pid, signal.SIGKILL)
+            os.waitid(os.P_PID, process.keeper_pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
+            process.stop(0)  # nothing has told the event loop of the end yet
             return await process.wait()
 
     assert asyncio.run(scenario()) == Exit()

@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from replicore.deploy.deployment import claim
 from replicore.deploy.state import Claims, log_files, read_record, state_root
 from replicore.deploy.status import UnitStatus
 from replicore.deploy.strays import find_strays
@@ -144,6 +146,7 @@ def test_killed_gateway_is_restarted_behind_the_same_url(
     async def scenario(supervisor: Supervisor) -> None:
         before = supervisor.gateway
         os.kill(victim(before), signal.SIGKILL)
+        await until(lambda: not is_alive(pid_of(before)))  # or it might answer just before its end
         # Nobody is refused meanwhile: the connection waits in the backlog.
         assert (await fetch(supervisor.url, "GET", "/health", timeout=DEADLINE_S)).status == 200
         await until(lambda: supervisor.gateway.state == "ready")
@@ -151,6 +154,27 @@ def test_killed_gateway_is_restarted_behind_the_same_url(
         assert supervisor.gateway.incarnation == before.incarnation + 1
 
     deploy(scenario)
+
+
+def test_gateway_is_never_given_up() -> None:
+    async def scenario(supervisor: Supervisor) -> None:
+        before = supervisor.gateway
+        os.kill(pid_of(before), signal.SIGKILL)
+        await until(lambda: supervisor.gateway.incarnation > before.incarnation)
+        await until(lambda: supervisor.gateway.state == "ready")
+
+    deploy(scenario, supervisor__max_failures="1")
+
+
+def test_gateway_that_never_starts_is_an_error_of_the_start() -> None:
+    async def run() -> None:
+        plan = deployment(supervisor__max_failures="2")
+        broken = (sys.executable, "-S", "-c", "raise SystemExit(1)")
+        async with running(plan, gateway_argv=broken) as supervisor:
+            with pytest.raises(ReplicaExited, match=r"the gateway .* exited with code 1"):
+                await supervisor.wait_ready(DEADLINE_S)
+
+    asyncio.run(run())
 
 
 def test_engine_ignoring_sigterm_is_killed_after_grace() -> None:
@@ -213,6 +237,50 @@ def test_stop_during_a_restart_ends_both() -> None:
 
     # Engines that do not stop at once, so that the restart is seen while it lasts.
     deploy(scenario, FakeEngine("--ignore-sigterm"), supervisor__stop_grace="1s")
+
+
+def test_replica_that_ends_while_the_gateway_stops_is_not_restarted() -> None:
+    supervisors: list[Supervisor] = []
+
+    def hold_the_gateway_until_r0_has_ended(unit: UnitStatus) -> None:
+        if unit.name == "gateway" and unit.state == "draining":
+            os.kill(pid_of(unit), signal.SIGSTOP)
+            os.kill(pid_of(supervisors[0].replicas[0]), signal.SIGKILL)
+        elif unit.name == "r0" and unit.state == "stopped":
+            os.kill(pid_of(supervisors[0].gateway), signal.SIGCONT)
+
+    async def run() -> None:
+        async with running(deployment(), events=hold_the_gateway_until_r0_has_ended) as supervisor:
+            supervisors.append(supervisor)
+            await supervisor.wait_ready(DEADLINE_S)
+
+    asyncio.run(run())
+    record = read_record(folder())
+    assert record is not None
+    assert record.unit("r0").incarnation == 1
+
+
+def test_control_socket_is_gone_before_the_next_up_can_have_the_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there: list[bool] = []
+
+    async def run() -> None:
+        plan = deployment()
+        with Claims(state_root()) as claims:
+            claimed = claim(plan, claims)
+        let_go = claimed.close
+
+        def look_and_let_go() -> None:
+            there.append((claimed.path / "control.sock").exists())
+            let_go()
+
+        monkeypatch.setattr(claimed, "close", look_and_let_go)
+        async with running(plan, folder=claimed):
+            pass
+
+    asyncio.run(run())
+    assert there == [False]
 
 
 def test_restart_of_an_unknown_replica_names_the_known() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from replicore.cli import run
+from replicore.deploy.state import state_root
 from tests.integration.deploy.deployments import DEADLINE_S, wait_until
 
 SIM = ("--engine=sim", "--set=engine.sim.cores=4", "--tp=2", "--port=0")
@@ -55,21 +57,37 @@ def detach(*arguments: str) -> Ended:
 
 
 @contextmanager
-def up(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run ``up`` in the foreground; the block begins when it has printed what it serves."""
+def running(*arguments: str, stderr: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+    """Run ``up`` for the block, at most."""
     with subprocess.Popen(
         argv("up", *SIM, *arguments),
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         start_new_session=True,
     ) as process:
         try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("ready http://127.0.0.1:")
             yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def up(*arguments: str, stderr: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+    """Run ``up`` in the foreground; the block begins when it has printed what it serves."""
+    with running(*arguments, stderr=stderr) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("ready http://127.0.0.1:")
+        yield process
+
+
+@contextmanager
+def starting(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run an ``up`` that does not become ready; the block begins when its gateway is."""
+    with running('--set=engine.sim.faults=["slow-start=3600"]', *arguments) as process:
+        assert process.stderr is not None
+        assert any(line == "gateway ready\n" for line in process.stderr)
+        yield process
 
 
 @pytest.fixture(name="detached")
@@ -90,6 +108,38 @@ def now(replicore: Replicore) -> dict[str, Any]:
 def test_signal_stops_everything_and_is_no_failure(number: signal.Signals) -> None:
     with up() as process:
         process.send_signal(number)
+
+        assert process.wait(DEADLINE_S) == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0), (signal.SIGHUP, 0)]
+)
+def test_only_ctrl_c_before_it_is_ready_is_a_failure(number: signal.Signals, code: int) -> None:
+    with starting() as process:
+        process.send_signal(number)
+
+        assert process.wait(DEADLINE_S) == code
+
+
+def test_detached_up_that_is_stopped_before_it_is_ready_has_failed(replicore: Replicore) -> None:
+    with starting("-d") as process:
+        assert replicore("down").code == 0
+
+        assert process.wait(DEADLINE_S) == 130
+
+
+@pytest.mark.parametrize("connect", [os.pipe, os.openpty], ids=["pipe", "terminal"])
+def test_up_goes_on_when_nobody_reads_its_stderr_any_more(
+    replicore: Replicore, connect: Callable[[], tuple[int, int]]
+) -> None:
+    reader, stderr = connect()
+    with up(stderr=stderr) as process:
+        os.close(stderr)
+        os.close(reader)
+        assert replicore("restart").code == 0
+        assert now(replicore)["ready"]
+        process.terminate()
 
         assert process.wait(DEADLINE_S) == 0
 
@@ -167,6 +217,26 @@ def test_logs_are_followed_over_a_restart(replicore: Replicore, detached: None) 
 
         assert following.stdout.readline() == first  # the same words of the next incarnation
         following.terminate()
+
+
+def test_logs_of_a_replica_that_crashed_are_there_after_its_restart(replicore: Replicore) -> None:
+    with up():
+        logs = state_root() / "default" / "logs"
+        (logs / "r0.0.log").write_text("RuntimeError: out of luck\n")
+
+        assert "RuntimeError: out of luck" in replicore("logs", "r0").out
+
+
+@pytest.mark.parametrize("option", ["-n1", "-f"])
+def test_logs_of_a_replica_that_is_not_there_are_refused_with_the_nearest(
+    replicore: Replicore, option: str
+) -> None:
+    with up():
+        wrong = replicore("logs", "r00", option)
+
+    assert wrong.code == 1
+    assert 'there is no replica "r00" in the deployment "default"' in wrong.err
+    assert "did you mean r0?" in wrong.err
 
 
 @pytest.mark.parametrize(

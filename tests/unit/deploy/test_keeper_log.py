@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,16 @@ import pytest
 from replicore.deploy.keeper import LAST_LINES, Log
 
 OpenLog = Callable[[int], Log]
+
+
+@contextmanager
+def no_file_can_be_opened() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture(name="path")
@@ -76,3 +87,16 @@ def test_log_that_cannot_be_written_keeps_the_last_lines(path: Path, open_log: O
     log.write(b"first\n")
 
     assert log.last_lines() == ["first"]
+
+
+def test_logging_goes_on_after_a_rotation_that_failed_half_way(
+    path: Path, open_log: OpenLog
+) -> None:
+    log = open_log(8)
+    log.write(b"first\n")
+    with no_file_can_be_opened():
+        log.write(b"second\n")
+    log.write(b"third\n")
+
+    assert path.read_bytes() == b"third\n"
+    assert path.with_name("r0.1.log.1").read_bytes() == b"first\n"

@@ -66,3 +66,45 @@ def test_unit_without_a_log_has_no_lines_until_it_has_one(logs: Path) -> None:
 
         (logs / "r1.1.log").write_text("hello\n")
         assert reader.read() == ["hello"]
+
+
+def read_once(logs: Path, *, last: int) -> list[str]:
+    with closing(LogReader(logs.parent, "r0", last=last)) as reader:
+        return reader.finish()
+
+
+def test_lines_that_a_new_incarnation_lacks_come_from_the_ones_before_it(logs: Path) -> None:
+    (logs / "r0.1.log").write_text("oldest\n")
+    (logs / "r0.2.log.1").write_text("warning\nrotated\n")
+    (logs / "r0.2.log").write_text("Traceback\nRuntimeError\n")
+    (logs / "r0.3.log").write_text("hello\n")
+
+    assert read_once(logs, last=4) == ["rotated", "Traceback", "RuntimeError", "hello"]
+
+
+@pytest.mark.parametrize(("last", "expected"), [(0, []), (1, ["no end"]), (3, ["two", "no end"])])
+def test_last_line_without_an_end_is_a_line(logs: Path, last: int, expected: list[str]) -> None:
+    (logs / "r0.1.log").write_text("two\nno end")
+
+    assert read_once(logs, last=last) == expected
+
+
+def test_line_without_an_end_is_read_when_the_next_incarnation_begins(
+    reader: LogReader, logs: Path
+) -> None:
+    reader.read()
+    append(logs / "r0.9.log", "no end")
+    assert reader.read() == []
+
+    (logs / "r0.10.log").write_text("hello\n")
+    assert reader.read() == ["no end", "hello"]
+
+
+def test_moment_of_a_rotation_does_not_lead_back_to_an_older_log(
+    reader: LogReader, logs: Path
+) -> None:
+    (logs / "r0.8.log").write_text("old\n")
+    reader.read()
+    (logs / "r0.9.log").rename(logs / "r0.9.log.1")
+
+    assert reader.read() == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -186,3 +187,10 @@ def test_engine_that_dies_soon_after_each_ready_ends_in_a_crash_loop() -> None:
         delays.append(restart_delay(history, now=now, policy=POLICY, rng=FULL))
 
     assert delays == [1.0, 2.0, 4.0, 8.0, None]
+
+
+def test_policy_without_a_limit_never_gives_up() -> None:
+    policy = replace(POLICY, max_failures=None)
+    history = failures(*[0.0] * 60)
+
+    assert restart_delay(history, now=1, policy=policy, rng=FULL) == policy.backoff_max_s

@@ -14,6 +14,7 @@ from replicore.deploy.state import (
     UnitRecord,
     log_files,
     read_record,
+    rotated,
     state_root,
 )
 from replicore.errors import ConfigError, DeploymentError
@@ -41,6 +42,11 @@ def test_name_of_a_running_deployment_is_refused_with_its_pid(folder: Deployment
         claim(folder.path.parent, "one", "4-7")
 
     assert "replicore down one" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("name", ["claims", "lock"])
+def test_name_of_a_file_of_ours_is_a_name_like_any_other(tmp_path: Path, name: str) -> None:
+    claim(tmp_path, name).close()
 
 
 def test_name_of_a_deployment_that_ended_is_free(tmp_path: Path) -> None:
@@ -101,7 +107,7 @@ def test_name_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="cannot name a folder"):
         claim(tmp_path, name)
 
-    assert [path.name for path in tmp_path.iterdir()] == ["claims"]
+    assert [path.name for path in tmp_path.iterdir()] == [".claims"]
 
 
 def test_next_up_knows_ports_incarnations_and_the_id_of_the_last(tmp_path: Path) -> None:
@@ -146,6 +152,13 @@ def test_logs_of_long_past_incarnations_are_deleted(folder: DeploymentFolder) ->
 
     kept = [path.name for path in log_files(folder.path, "r1")]
     assert kept == [f"r1.{incarnation}.log" for incarnation in range(16 - KEPT_LOGS, 16)]
+
+
+def test_log_in_the_moment_of_its_rotation_still_counts(folder: DeploymentFolder) -> None:
+    folder.log("r0", 1).touch()
+    rotated(folder.log("r0", 2)).touch()
+
+    assert [path.name for path in log_files(folder.path, "r0")] == ["r0.1.log", "r0.2.log"]
 
 
 def test_state_root_is_the_variables_folder(monkeypatch: pytest.MonkeyPatch) -> None:

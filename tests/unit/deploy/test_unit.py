@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -19,6 +20,10 @@ CRASH = Exit(code=1, last_lines=("oh no",))
 LIMITS = Limits(
     stop_grace_s=10,
     restarts=RestartPolicy(backoff_initial_s=0.001, backoff_max_s=0.001, max_failures=3),
+)
+
+NEVER_AGAIN = replace(
+    LIMITS, restarts=RestartPolicy(backoff_initial_s=3600, backoff_max_s=3600, max_failures=3)
 )
 
 
@@ -45,6 +50,10 @@ class FakeProcess(Process):
         self.stops.append(grace_s)
         self.end(Exit(signal="SIGTERM"))
 
+    def break_down(self, bug: Exception) -> None:
+        """Let everybody who waits for the end see a bug."""
+        self._over.set_exception(bug)
+
     def end(self, how: Exit) -> None:
         if not self._over.done():
             self._over.set_result(how)
@@ -58,6 +67,8 @@ class FakeProgram:
 
     def __init__(self) -> None:
         self.check: Exception | None = None
+        self.checks = 0
+        self.unready_checks = 0
         self.is_drained = asyncio.Event()
         self.is_drained.set()
 
@@ -65,6 +76,9 @@ class FakeProgram:
         return Job(argv=("fake",), tag={}, log=Path(f"/nowhere/r0.{incarnation}.log"))
 
     async def check_ready(self) -> None:
+        self.checks += 1
+        if self.checks <= self.unready_checks:
+            raise UpstreamError("loading")
         if self.check is not None:
             raise self.check
 
@@ -75,14 +89,14 @@ class FakeProgram:
 class Stage:
     """A unit, and the processes that it has started."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = LIMITS) -> None:
         self.now = 0.0
         self.program = FakeProgram()
         self.processes: list[FakeProcess] = []
         self.start_error: Exception | None = None
         self.unit = Unit(
             self.program,
-            LIMITS,
+            limits,
             changed=lambda unit: None,
             start_process=self._start,
             clock=lambda: self.now,
@@ -113,11 +127,17 @@ class Stage:
 Scenario = Callable[[Stage], Awaitable[None]]
 
 
-def play(scenario: Scenario) -> None:
-    """Run a scenario on a unit that is wanted, within a second."""
+async def settle() -> None:
+    """Return once the unit has done all that it does without waiting for anything."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def play(scenario: Scenario, limits: Limits = LIMITS) -> None:
+    """Run a scenario on a unit that is wanted, within seconds."""
 
     async def run() -> None:
-        stage = Stage()
+        stage = Stage(limits)
         life = asyncio.create_task(stage.unit.run())
         stage.unit.start()
         try:
@@ -217,6 +237,32 @@ def test_restart_waits_until_the_replica_is_drained() -> None:
     play(scenario)
 
 
+def test_restart_gives_requests_the_drain_timeout_and_not_only_the_stop_grace() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        stage.program.is_drained.clear()
+        restart = asyncio.create_task(stage.unit.restart())
+        await stage.unit.reach({State.DRAINING})
+        await settle()  # the grace, of no seconds, is over
+        assert stage.unit.state is State.DRAINING
+
+        stage.program.is_drained.set()
+        await restart
+
+    play(scenario, replace(LIMITS, stop_grace_s=0))
+
+
+def test_restart_does_not_wait_longer_than_the_drain_timeout() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        stage.program.is_drained.clear()
+        await stage.unit.restart()
+
+        assert len(stage.processes) == 2
+
+    play(scenario, replace(LIMITS, stop_grace_s=3600, drain_timeout_s=0.01))
+
+
 def test_stop_for_good_does_not_wait_until_the_replica_is_drained() -> None:
     async def scenario(stage: Stage) -> None:
         await stage.ready()
@@ -234,11 +280,10 @@ def test_stop_for_good_does_not_wait_until_the_replica_is_drained() -> None:
 
 def test_replica_that_is_not_ready_yet_is_asked_again() -> None:
     async def scenario(stage: Stage) -> None:
-        stage.program.check = UpstreamError("loading")
-        await stage.unit.reach({State.STARTING})
-        stage.program.check = None
-
+        stage.program.unready_checks = 2
         await stage.ready()
+
+        assert stage.program.checks == 3
 
     play(scenario)
 
@@ -278,6 +323,57 @@ def test_stop_during_a_backoff_ends_it() -> None:
         await stage.unit.reach({State.STOPPED})
 
         assert stage.unit.status().retry_s is None
+
+    play(scenario)
+
+
+def test_retired_replica_runs_on_and_is_not_restarted_when_it_ends() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        stage.unit.retire()
+        assert stage.unit.state is State.READY
+        stage.process.end(CRASH)
+        await stage.unit.reach({State.STOPPED})
+
+        assert len(stage.processes) == 1
+
+    play(scenario, NEVER_AGAIN)
+
+
+def test_retired_replica_does_not_wait_for_the_end_of_its_backoff() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.start_error = OSError(11, "Resource temporarily unavailable")
+        await stage.unit.reach({State.BACKOFF})
+        stage.unit.retire()
+
+        assert await stage.unit.reach({State.STOPPED}) is State.STOPPED
+
+    play(scenario, NEVER_AGAIN)
+
+
+def test_retired_replica_is_drained_to_the_end() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        stage.program.is_drained.clear()
+        restart = asyncio.create_task(stage.unit.restart())
+        await stage.unit.reach({State.DRAINING})
+        stage.unit.retire()
+        await settle()
+        assert stage.unit.state is State.DRAINING
+
+        stage.program.is_drained.set()
+        with pytest.raises(DeploymentError, match="was stopped during its restart"):
+            await restart
+
+    play(scenario)
+
+
+def test_bug_that_also_spoils_the_end_of_its_process_does_not_keep_a_unit_from_stopping() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        stage.process.break_down(ZeroDivisionError())
+
+        assert await stage.unit.reach({State.STOPPED}) is State.STOPPED
 
     play(scenario)
 
