@@ -17,6 +17,8 @@ _MARK_MEANING = (
     f"{_UNSUPPORTED} too few requests for this percentile (p99 needs 100): close to the largest"
 )
 _MISSING = "-"
+# Two runs of one layout on a busy machine differ by up to this; measured with the demo.
+_CLEAR_RATIO = 1.2
 # Fewer than this part of the asked tokens is worth a note.
 _NEAR = 0.95
 
@@ -216,7 +218,8 @@ def verdict(rows: Sequence[LayoutRow]) -> str:
     if second is None:
         return f"better: {best.layout}"
     ratio = _ratio(best, second)
-    return f"better: {best.layout}, with {ratio:.2f} × the output tok/s of {second.layout}"
+    said = f"better: {best.layout}, with {ratio:.2f} × the output tok/s of {second.layout}"
+    return f"{said}; one run each, so that may be noise" if 1 <= ratio < _CLEAR_RATIO else said
 
 
 def _ratio(row: LayoutRow, other: LayoutRow) -> float:
