@@ -179,6 +179,15 @@ def test_download_that_failed_keeps_its_finished_files(hub: HubServer, llama: Re
     assert finished.isdisjoint(seen.path for seen in hub.bodies())
 
 
+@pytest.fixture(name="interruptible")
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C works, also where the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_during_a_download_ends_it_and_its_progress(hub: HubServer, tiny: Repo) -> None:
     hub.hold_after = 2048
 

@@ -151,6 +151,7 @@ class ProxiedRequest:
         if self._gate is not None:
             self._response.write(self._gate.rest())
         self._response.end()
+        self._exchange = None
         self._close_ticket(error=self._head is not None and self._head[0] >= 500)
         self._dispatcher.freed()
 
@@ -194,6 +195,7 @@ class ProxiedRequest:
         self._dispatcher.leave(self)
         if self._exchange is not None:
             self._exchange.cancel()
+            self._exchange = None
         self._close_ticket()
         self._dispatcher.freed()
 

@@ -63,7 +63,7 @@ def read_facts(body: bytes) -> Facts:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
         raise BadBody(f"the request body is not what the API asks for: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadBody(f"the request body is not valid JSON: {error}") from error
 
 
@@ -79,8 +79,15 @@ def ask_for_progress(body: bytes) -> bytes | None:
 
 def request_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Return the headers of a client's request that an engine should see."""
-    dropped = _HOP_BY_HOP | _REQUEST_ONLY
-    return [(name, value) for name, value in headers if name not in dropped]
+    fields = list(headers)
+    dropped = _HOP_BY_HOP | _REQUEST_ONLY | _named_by_connection(fields)
+    return [(name, value) for name, value in fields if name not in dropped]
+
+
+def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
+    """Return the headers that ``connection`` names as meant for one hop (RFC 9110, 7.6.1)."""
+    values = (value.lower() for name, value in headers if name == b"connection")
+    return {name.strip() for value in values for name in value.split(b",")}
 
 
 def response_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -201,7 +201,6 @@ class Pool:
 
     def send_again(self, exchange: Exchange) -> None:
         """Send on a fresh connection what a stale one swallowed."""
-        exchange.sent_at = None
         self._connect(exchange)
 
     def _connect(self, exchange: Exchange) -> None:
@@ -221,10 +220,13 @@ class Pool:
 
     async def _open_one(self) -> _Connection:
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(self._connect_timeout):
-            _, connection = await loop.create_connection(
-                lambda: _Connection(self), self.host, self.port
-            )
+        connection = _Connection(self)
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                await loop.create_connection(lambda: connection, self.host, self.port)
+        except BaseException:
+            self.connection_lost(connection)
+            raise
         return connection
 
     def _connect_message(self, error: Exception) -> str:

@@ -70,7 +70,7 @@ class Request:
         http_version: str = "1.1",
         keep_alive: bool = True,
     ) -> None:
-        path, _, query = target.decode("latin-1").partition("?")
+        path, _, query = _origin_form(target).decode("latin-1").partition("?")
         self.method = method
         self.path = path
         self.query = query
@@ -180,10 +180,22 @@ class Response:
 
     def _finish(self) -> None:
         self.done = True
+        self.on_disconnect = self.on_pause = self.on_resume = None
         self._connection.response_done(keep_alive=self._request.keep_alive)
 
 
 Handler = Callable[[Request, Response], None]
+
+
+def _origin_form(target: bytes) -> bytes:
+    """Return the target without scheme and authority, which a server must accept too.
+
+    Source: RFC 9112, 3.2.2.
+    """
+    if not target.lower().startswith((b"http://", b"https://")):
+        return target
+    _, _, path = target.partition(b"//")[2].partition(b"/")
+    return b"/" + path
 
 
 class _Refused(Exception):
@@ -298,6 +310,8 @@ class _Connection(asyncio.Protocol):
         self._paused = False
         self._in_request = False
         self._in_head = False
+        self._upgrade = False
+        self._steps = 0
         self._deadline: float | None = None
         self._reset()
 
@@ -306,7 +320,7 @@ class _Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._head_bytes = 0
         self._unparsed_bytes = 0
-        self._body: list[bytes] = []
+        self._body = bytearray()
         self._body_bytes = 0
 
     # asyncio.Protocol
@@ -319,21 +333,24 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._waiting.clear()
+        self._body = bytearray()
         response, self._response = self._response, None
         self.server.connection_closed(self)
         if response is not None and not response.done:
             response.done = True
-            if response.on_disconnect is not None:
-                response.on_disconnect()
+            left, response.on_disconnect = response.on_disconnect, None
+            response.on_pause = response.on_resume = None
+            if left is not None:
+                left()
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
-        was_in_head = self._in_head
+        steps = self._steps
         try:
             self._parser.feed_data(data)
-            if was_in_head and self._in_head:
-                self._limit_unfinished_head(len(data))
+            if self._in_request and self._steps == steps:
+                self._limit_unfinished(len(data))
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             if not isinstance(cause, _Refused):
@@ -341,7 +358,10 @@ class _Connection(asyncio.Protocol):
             self._refuse(cause)
         except _Refused as refused:
             self._refuse(refused)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._parser.get_method() != b"CONNECT":
+                self._ignore_upgrade(data[upgrade.args[0] :])
+                return
             # The request was handed on as if it had not asked (RFC 9110, 7.8); what follows it on
             # this connection is not for us.
             self._closing = True
@@ -349,6 +369,19 @@ class _Connection(asyncio.Protocol):
                 self._close()
         except httptools.HttpParserError as error:
             self._refuse(_Refused(400, f"not a valid HTTP/1.1 request: {error}"))
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Parse the request anew as if it had not asked for an upgrade (RFC 9110, 7.8)."""
+        fields = [
+            (name, b"close" if name == b"connection" and b"close" in value.lower() else value)
+            for name, value in self._headers.items()
+            if name != b"upgrade" and (name != b"connection" or b"close" in value.lower())
+        ]
+        lines = [b"%b %b HTTP/1.1" % (self._parser.get_method(), self._target)]
+        lines += [b"%b: %b" % field for field in fields]
+        self._parser = httptools.HttpRequestParser(self)
+        self._upgrade = False
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -360,6 +393,7 @@ class _Connection(asyncio.Protocol):
         self._paused = False
         if self._response is None:
             self._set_deadline(self.server.limits.idle_timeout)
+            self._next_request()
             return
         self._deadline = None
         if self._response.on_resume is not None:
@@ -369,6 +403,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._reset()
+        self._steps += 1
         self._in_request = True
         self._in_head = True
         self._set_deadline(self.server.limits.header_timeout)
@@ -380,6 +415,8 @@ class _Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         self._limit_head(len(name) + len(value) + 4)
+        if not self._in_head:
+            return  # a trailer; merging it would change a head that was checked (RFC 9110, 6.5.1)
         earlier = self._headers.get(name)
         if earlier is None:
             self._headers[name] = value
@@ -390,8 +427,10 @@ class _Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._steps += 1
         self._set_deadline(self.server.limits.body_timeout)
         headers = self._headers
+        self._upgrade = self._parser.should_upgrade() and self._parser.get_method() != b"CONNECT"
         if b"host" not in headers and self._parser.get_http_version() != "1.0":
             raise _Refused(400, "header host is missing")
         coding = headers.get(b"transfer-encoding")
@@ -399,26 +438,30 @@ class _Connection(asyncio.Protocol):
             raise _Refused(400, "transfer-encoding must be chunked, without a content-length")
         length = headers.get(b"content-length")
         if length is not None and length.isdigit():
-            self._limit_body(int(length))
+            self._limit_body(int(length.lstrip(b"0") or b"0"))
         if headers.get(b"expect", b"").lower() == b"100-continue" and self._response is None:
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        self._body.append(body)
+        self._steps += 1
+        self._body += body
         self._body_bytes += len(body)
         self._limit_body(self._body_bytes)
         self._set_deadline(self.server.limits.body_timeout)
 
     def on_message_complete(self) -> None:
+        if self._upgrade:
+            return
         self._in_request = False
         request = Request(
             self._parser.get_method().decode("latin-1"),
             self._target,
             self._headers,
-            b"".join(self._body),
+            bytes(self._body),
             http_version=self._parser.get_http_version(),
             keep_alive=self._parser.should_keep_alive(),
         )
+        self._body = bytearray()
         self._waiting.append(request)
         if len(self._waiting) >= _MAX_PIPELINED and self._transport is not None:
             self._transport.pause_reading()
@@ -468,19 +511,18 @@ class _Connection(asyncio.Protocol):
     # inside
 
     def _next_request(self) -> None:
-        if self._response is not None or not self._waiting or self._transport is None:
+        if (
+            self._response is not None
+            or self._paused
+            or not self._waiting
+            or self._transport is None
+        ):
             return
         request = self._waiting.popleft()
         if len(self._waiting) < _MAX_PIPELINED:
             self._transport.resume_reading()
-        if not self._paused:
-            self._deadline = None
+        self._deadline = None
         response = self._response = Response(self, request)
-        self._hand_over(request, response)
-        if self._paused and not response.done and response.on_pause is not None:
-            response.on_pause()
-
-    def _hand_over(self, request: Request, response: Response) -> None:
         try:
             self.server.handler(request, response)
         except Exception:
@@ -495,10 +537,10 @@ class _Connection(asyncio.Protocol):
         if self._head_bytes > self.server.limits.header_bytes:
             raise _Refused(431, f"headers exceed {self.server.limits.header_bytes} bytes")
 
-    def _limit_unfinished_head(self, count: int) -> None:
-        """Bound what the parser gathers of a header line that does not end.
+    def _limit_unfinished(self, count: int) -> None:
+        """Bound header lines, trailers and chunk extensions that do not end.
 
-        Only reads that began and ended inside the head are counted: others may hold a body too.
+        Counted are reads that finished neither a head nor a part of a body.
         """
         self._unparsed_bytes += count
         if self._unparsed_bytes > self.server.limits.header_bytes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
+from replicore.gateway.proxy import ProxiedRequest
 from replicore.gateway.server import Gateway
 from replicore.gateway.table import ReplicaRow, ReplicaTable, Settings
 from replicore.http.client import Exchange, Pool, Reply, encode_request, fetch
@@ -325,6 +327,52 @@ def test_a_request_that_its_replicas_fail_ends_with_502_and_the_reason(replicas:
         error = json.loads(reply.body)["error"]
         assert error["type"] == "upstream_error"
         assert "closed the connection" in error["message"]
+
+    run(test)
+
+
+def test_a_request_that_kills_engines_kills_two_at_most() -> None:
+    async def test() -> None:
+        houses: list[House] = []
+        killed = 0
+
+        def mortal(index: int) -> Handler:
+            def answer(request: Request, response: Response) -> None:
+                nonlocal killed
+                if b"poison" in request.body:
+                    killed += 1
+                    houses[0].servers[index].close()
+                    response.abort()
+                else:
+                    response.send(200, b"{}")
+
+            return answer
+
+        settings = Settings(policy="round_robin", queue_timeout=0.05)
+        async with house(*(mortal(index) for index in range(5)), settings=settings) as at:
+            houses.append(at)
+            for _ in range(5):  # so that there are kept connections to all
+                await at.post({})
+            reply = await at.post({"prompt": "poison"})
+
+        assert (reply.status, killed) == (502, 2)
+
+    run(test)
+
+
+def test_a_finished_request_holds_no_memory_until_a_collection() -> None:
+    async def test() -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            async with house(answering("a")) as at:
+                for stream in (True, False, True):
+                    await at.post({"stream": stream})
+                left = [o for o in gc.get_objects() if isinstance(o, ProxiedRequest | Request)]
+        finally:
+            gc.enable()
+
+        assert left == []
 
     run(test)
 

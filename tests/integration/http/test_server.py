@@ -146,12 +146,87 @@ def test_a_header_line_that_never_ends_is_refused() -> None:
     run(test)
 
 
-def test_an_upgrade_is_ignored_and_the_connection_closed() -> None:
-    answer = exchange(
-        b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+@pytest.mark.parametrize("cut", [0, 60])
+def test_an_upgrade_is_ignored_and_its_body_served(cut: int) -> None:
+    request = (
+        b"POST /a HTTP/1.1\r\nhost: x\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n"
+        b"http2-settings: AAMAAABkAAQ\r\ncontent-length: 4\r\n\r\nbody"
     )
 
-    assert answer.startswith(b"HTTP/1.1 200")
+    async def test() -> None:
+        async with serving(echo) as (_, reader, writer):
+            for part in (request[:cut], request[cut:], request):
+                writer.write(part)
+                await writer.drain()
+            for _ in range(2):
+                await reader.readuntil(b"\r\n\r\n")
+                assert await reader.readexactly(13) == b"POST /a? body"
+
+    run(test)
+
+
+def test_trailers_are_not_merged_into_the_headers() -> None:
+    seen: list[dict[bytes, bytes]] = []
+
+    def look(request: Request, response: Response) -> None:
+        seen.append(request.headers)
+        response.send(200)
+
+    async def test() -> None:
+        async with serving(look) as (_, reader, writer):
+            writer.write(
+                b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+                b"1\r\na\r\n0\r\nauthorization: trailer\r\n\r\n"
+            )
+            await reader.readuntil(b"\r\n\r\n")
+
+    run(test)
+
+    assert all(b"authorization" not in headers for headers in seen)
+
+
+def test_an_absurdly_long_content_length_of_zeros_is_read_as_its_number() -> None:
+    head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: "
+
+    assert exchange(head + b"0" * 4400 + b"2\r\n\r\nhi").endswith(b"POST /? hi")
+
+
+def test_many_small_requests_may_be_cut_anywhere() -> None:
+    requests = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 300
+    limits = Limits(header_bytes=256)
+
+    async def test() -> None:
+        async with serving(echo, limits) as (_, reader, writer):
+            for start in range(0, len(requests), 1000):
+                writer.write(requests[start : start + 1000])
+                await writer.drain()
+                await asyncio.sleep(0)
+            for _ in range(300):
+                await reader.readuntil(b"GET /? ")
+
+    run(test)
+
+
+def test_a_client_that_pipelines_and_does_not_read_is_not_served_on() -> None:
+    async def test() -> None:
+        served = 0
+
+        def count(_request: Request, response: Response) -> None:
+            nonlocal served
+            served += 1
+            response.send(200, b"x" * 2**20)
+
+        async with serving(count) as (server, _reader, writer):
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 200)
+            (connection,) = server.connections
+            while not connection._paused:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            for _ in range(100):
+                await asyncio.sleep(0)
+
+        assert served < 100
+
+    run(test)
 
 
 def test_a_request_that_never_ends_is_timed_out() -> None:
@@ -203,6 +278,12 @@ def test_a_streamed_response_to_http_1_0_ends_with_the_connection() -> None:
             assert body == b"abc"
 
     run(test)
+
+
+def test_a_target_in_absolute_form_is_its_path() -> None:
+    answer = exchange(b"GET http://x:1/a/b?c HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+
+    assert answer.endswith(b"GET /a/b?c ")
 
 
 def test_head_has_no_body() -> None:

@@ -36,6 +36,7 @@ def test_facts_are_read_from_a_body_of_any_size() -> None:
         (b'{"model": ', "not valid JSON"),
         (b"\xff\xfe", "not valid JSON"),
         (b'{"model": "\xff"}', "not valid JSON"),
+        (b'{"x": ' + b"[" * 2000 + b"]" * 2000 + b"}", "not valid JSON"),
         (b"[]", "not what the API asks for"),
         (b'{"model": 7}', r"not what the API asks for.*model"),
         (b'{"stream": "yes"}', r"not what the API asks for.*stream"),
@@ -101,7 +102,13 @@ def test_an_endless_event_is_passed_on_in_parts() -> None:
 
 
 def test_headers_of_one_hop_are_not_passed_on() -> None:
-    headers = [(b"connection", b"close"), (b"host", b"a"), (b"x-y", b"1"), (b"expect", b"1")]
+    headers = [
+        (b"connection", b"close, X-Hop"),
+        (b"x-hop", b"1"),
+        (b"host", b"a"),
+        (b"x-y", b"1"),
+        (b"expect", b"1"),
+    ]
 
     assert request_headers(headers) == [(b"x-y", b"1")]
 
