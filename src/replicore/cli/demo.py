@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import time
@@ -28,6 +29,7 @@ from replicore.bench.stats import Summary, summarize
 from replicore.bench.workload import Lengths, Workload
 from replicore.deploy.deployment import Deployment, plan_deployment
 from replicore.deploy.placement import pluralize
+from replicore.deploy.state import state_root
 from replicore.deploy.supervisor import Supervisor, running
 from replicore.engines.create import create_engine
 from replicore.errors import ReplicoreError, UpstreamError
@@ -98,6 +100,8 @@ class _Demo:
             if replicas == replica_counts(self._cores)[0]:
                 await self._chat(supervisor, deployment.model.served_name)
             result = await self._measure(name, supervisor.url)
+        # Kept only if something failed: its logs then tell what.
+        shutil.rmtree(state_root() / deployment.name, ignore_errors=True)
         return _Measured(name, f"{layout.replicas}x{layout.tp}", result, summarize(result))
 
     async def _chat(self, supervisor: Supervisor, model: str) -> None:

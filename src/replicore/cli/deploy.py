@@ -15,7 +15,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from replicore.cli.deployment_view import counters, headline, units_table
+from replicore.cli.deployment_view import counters, headline, troubles, units_table
 from replicore.cli.detach import let_go, run_detached
 from replicore.cli.download import shown_download
 from replicore.cli.serving import serve
@@ -99,7 +99,10 @@ def status(name: NameArgument = None, json: Json = False) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(headline(now), markup=False)
     console.print(f"layout: {now.layout.reason}", markup=False)
-    console.print(units_table((*now.replicas, now.gateway)))
+    units = (*now.replicas, now.gateway)
+    console.print(units_table(units))
+    for trouble in troubles(units):
+        console.print(f"\n{trouble}", markup=False)
     if (line := counters(now)) is not None:
         console.print(line)
 

@@ -18,6 +18,8 @@ _COLOURS = {
     "failed": "red",
 }
 
+_DOWN = frozenset({"backoff", "crash_loop", "failed"})
+
 
 def describe(unit: UnitStatus) -> str | None:
     """Return the line for a change; None for one that is only a step to the next."""
@@ -67,6 +69,11 @@ def headline(status: Status) -> str:
     )
 
 
+def troubles(units: Iterable[UnitStatus]) -> list[str]:
+    """Return how each unit that does not serve ended, with what it printed last."""
+    return [unit.problem for unit in units if unit.problem and unit.state in _DOWN]
+
+
 def counters(status: Status) -> str | None:
     """Return the gateway's counters in words."""
     stats = status.stats
@@ -83,7 +90,8 @@ def _note(unit: UnitStatus) -> str:
         return f"starts again in {max(unit.retry_s - unit.state_s, 0):.0f} s"
     if unit.state == "ready" and unit.health not in (None, "ok"):
         return f"/health: {unit.health}"
-    return (unit.problem or "").partition("\n")[0]
+    end = (unit.problem or "").partition("\n")[0].removesuffix("; its last lines:")
+    return f"before that: {end}" if end and unit.state == "ready" else end
 
 
 def _ago(seconds: float) -> str:

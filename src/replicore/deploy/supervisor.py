@@ -231,7 +231,9 @@ class Supervisor:
 
     def welcome(self) -> Welcome:
         """Return what a gateway is told first."""
-        return Welcome(settings=settings_of(self.deployment.spec.gateway), table=self._table())
+        spec = self.deployment.spec
+        settings = settings_of(spec.gateway, stop_grace=spec.supervisor.stop_grace)
+        return Welcome(settings=settings, table=self._table())
 
     def take_report(self, report: Report) -> None:
         """Keep the gateway's counters."""

@@ -23,7 +23,6 @@ from replicore.http.server import serve
 from replicore.unix_socket import connect_unix
 
 _REPORT_INTERVAL_S = 1.0
-_DRAIN_S = 10.0
 
 # A table line: some hundred bytes for each replica.
 _LONGEST_LINE = 1024 * 1024
@@ -46,7 +45,7 @@ async def run(control: Path, listener: socket.socket) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tasks[0].cancel)
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     server.close()
-    await server.wait_closed(_DRAIN_S)
+    await server.wait_closed(welcome.settings.drain_timeout)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,9 +7,15 @@ from replicore.gateway.routing import POLICIES
 from replicore.gateway.table import Settings
 from replicore.spec import GatewaySpec
 
+# The gateway ends its drain this long before its keeper would kill it.
+_MARGIN_S = 1.0
 
-def settings_of(spec: GatewaySpec) -> Settings:
+
+def settings_of(spec: GatewaySpec, *, stop_grace: float = 10.0) -> Settings:
     """Return the settings.
+
+    Args:
+        stop_grace: Seconds from the gateway's SIGTERM to its SIGKILL.
 
     Raises:
         ConfigError: The spec asks for what this version of replicore does not have.
@@ -35,4 +41,5 @@ def settings_of(spec: GatewaySpec) -> Settings:
         max_body=spec.max_body,
         header_timeout=spec.header_timeout,
         idle_timeout=spec.idle_timeout,
+        drain_timeout=max(stop_grace - _MARGIN_S, stop_grace / 2),
     )

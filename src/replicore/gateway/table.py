@@ -43,7 +43,11 @@ class ReplicaTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gateway needs of the spec's ``[gateway]``; times in seconds, sizes in bytes."""
+    """What the gateway needs of the spec; times in seconds, sizes in bytes.
+
+    Attributes:
+        drain_timeout: How long requests that are being served may go on when it is stopped.
+    """
 
     policy: str = "least_outstanding"
     max_queue: int = 1024
@@ -51,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body: int = 64 * 1024 * 1024
     header_timeout: float = 10.0
     idle_timeout: float = 75.0
+    drain_timeout: float = 9.0
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True):

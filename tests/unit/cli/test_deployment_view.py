@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from replicore.cli.deployment_view import counters, describe, headline, units_table
+from replicore.cli.deployment_view import counters, describe, headline, troubles, units_table
 from replicore.deploy.status import LayoutStatus, Status, UnitStatus
 from replicore.gateway.table import Stats
 
@@ -73,3 +73,20 @@ def test_counters_wait_for_the_first_report() -> None:
     assert counters(msgspec.structs.replace(STATUS, stats=stats)) == (
         "requests: 3, errors: 0, outstanding: 1, queued: 2"
     )
+
+
+def test_how_a_replica_ended_is_told_in_full_while_it_is_down() -> None:
+    problem = "r0 exited with code 70 after 1.3 s; its last lines:\n  | out of memory"
+    down = msgspec.structs.replace(R0, state="crash_loop", problem=problem)
+    again = msgspec.structs.replace(R0, problem=problem)
+
+    assert troubles([down, again]) == [problem]
+
+
+def test_a_replica_that_serves_again_has_its_last_end_as_a_note() -> None:
+    problem = "r0 exited with code 70 after 1.3 s; its last lines:\n  | out of memory"
+    out = io.StringIO()
+    again = msgspec.structs.replace(R0, problem=problem)
+    Console(file=out, width=200).print(units_table([again]))
+
+    assert out.getvalue().rstrip().endswith("before that: r0 exited with code 70 after 1.3 s")
