@@ -34,7 +34,7 @@ def _at(tmp_path: Path) -> Iterator[Up]:
 
 
 @contextmanager
-def load(at: Up) -> Iterator[list[BenchResult]]:
+def load(at: Up, workload: Workload = LOAD) -> Iterator[list[BenchResult]]:
     """Send requests in a thread of its own; the result is there after the block."""
     results: list[BenchResult] = []
     half_way = threading.Event()
@@ -48,7 +48,7 @@ def load(at: Up) -> Iterator[list[BenchResult]]:
             asyncio.run(
                 run_bench(
                     [at.root_url],
-                    LOAD,
+                    workload,
                     requests=REQUESTS,
                     concurrency=CONCURRENCY,
                     progress=watch,

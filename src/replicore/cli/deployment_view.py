@@ -44,8 +44,9 @@ def describe(unit: UnitStatus) -> str | None:
 def units_table(units: Iterable[UnitStatus]) -> Table:
     """Return the table of replicas and gateway."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("name", "state", "cores", "pid", "start", "endpoint", "note"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("name", "state", "cores", "pid", "start", "endpoint"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("note", overflow="fold")
     for unit in units:
         table.add_row(
             unit.name,

@@ -152,8 +152,7 @@ class _LiveView(_LineView):
     def __init__(self) -> None:
         super().__init__()
         self._units: dict[str, UnitStatus] = {}
-        # Drawn by this thread only: there is no other one in a process that forks.
-        self._live = Live(console=self.console, auto_refresh=False, redirect_stdout=False)
+        self._live = self._new_live()
         self._start()
 
     def change(self, unit: UnitStatus) -> None:
@@ -170,13 +169,21 @@ class _LiveView(_LineView):
             self._draw()
 
     def announce(self, print_lines: Callable[[], None]) -> None:
+        self._live.transient = True
         self.end()
         super().announce(print_lines)
+        # A new one: the old one would move up by its height, over what was just printed.
+        self._live = self._new_live()
         self._start()
+        self._draw()
 
     def end(self) -> None:
         with self.console.attended():
             self._live.stop()
+
+    def _new_live(self) -> Live:
+        # Drawn by this thread only: there is no other one in a process that forks.
+        return Live(console=self.console, auto_refresh=False, redirect_stdout=False)
 
     def _start(self) -> None:
         with self.console.attended():
