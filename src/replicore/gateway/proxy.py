@@ -156,9 +156,10 @@ class ProxiedRequest:
         self._dispatcher.freed()
 
     def on_error(self, error: UpstreamError) -> None:
+        exchange, self._exchange = self._exchange, None
         self._close_ticket(error=True)
         if not self._response.started:
-            self._try_another(error)
+            self._try_another(error, sent=exchange is not None and exchange.sent_at is not None)
         elif self._gate is not None:
             body = error_body(f"the replica failed: {error.message}", type="upstream_error")
             self._response.write(b"data: " + body + b"\n\n")
@@ -169,12 +170,11 @@ class ProxiedRequest:
 
     # inside
 
-    def _try_another(self, error: UpstreamError) -> None:
+    def _try_another(self, error: UpstreamError, *, sent: bool) -> None:
         self.last_error = error
         if self._upstream is not None:
             self.failed.add(self._upstream.key)
-        if self._exchange is not None and self._exchange.sent_at is not None:
-            self._failures += 1
+        self._failures += sent
         if self._failures < _MAX_FAILURES:
             self._dispatcher.seek(self)
         else:

@@ -365,7 +365,8 @@ def test_a_finished_request_holds_no_memory_until_a_collection() -> None:
         gc.collect()
         gc.disable()
         try:
-            async with house(answering("a")) as at:
+            settings = Settings(policy="round_robin")
+            async with house(answering("a"), crashing, settings=settings) as at:
                 for stream in (True, False, True):
                     await at.post({"stream": stream})
                 left = [o for o in gc.get_objects() if isinstance(o, ProxiedRequest | Request)]
