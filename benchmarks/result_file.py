@@ -62,7 +62,9 @@ def command() -> str:
 def commit() -> str:
     """Return the commit's hash, with ``+changes`` where the tree differs from it."""
     head = _git("rev-parse", "--short=12", "HEAD")
-    changed = _git("status", "--porcelain", "--untracked-files=no")
+    changed = _git(
+        "status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results"
+    )
     return f"{head}+changes" if changed else head
 
 
