@@ -19,7 +19,8 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -192,8 +193,9 @@ class Claims:
         self._fd: int | None = None
 
     def __enter__(self) -> Claims:
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._fd = os.open(self.root / _CLAIMS, os.O_RDWR | os.O_CREAT, 0o600)
+        with _usable(self.root):
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._fd = os.open(self.root / _CLAIMS, os.O_RDWR | os.O_CREAT, 0o600)
         _lock_patiently(self._fd, self.root)
         return self
 
@@ -232,7 +234,8 @@ class Claims:
         self._refuse_taken(name, machine, cores)
         path, lock = self._take_name(name)
         folder = DeploymentFolder(path, lock, _fresh_record(path, machine, cores))
-        folder.write(folder.record)
+        with _usable(self.root):
+            folder.write(folder.record)
         return folder
 
     def _take_name(self, name: str) -> tuple[Path, int]:
@@ -304,6 +307,18 @@ def _already_running(name: str, record: DeploymentRecord | None) -> DeploymentEr
         f'the deployment "{name}" is running already{where}',
         hint=f"`replicore down {name}` stops it; `--name` starts another one beside it",
     )
+
+
+@contextmanager
+def _usable(root: Path) -> Iterator[None]:
+    """Tell the user of a folder that is not writable, or has no space; it is not a bug."""
+    try:
+        yield
+    except OSError as error:
+        raise DeploymentError(
+            f"the state folder {root} cannot be used: {error.strerror or error}",
+            hint=f"{ROOT_VARIABLE} names another folder",
+        ) from error
 
 
 def _try_lock(path: Path) -> int | None:

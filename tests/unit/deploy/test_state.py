@@ -165,3 +165,12 @@ def test_state_root_is_the_variables_folder(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("REPLICORE_STATE_DIR", "/somewhere")
 
     assert state_root() == Path("/somewhere")
+
+
+def test_state_folder_that_cannot_be_made_is_named_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(DeploymentError, match="file/state cannot be used: Not a dir") as caught:
+        Claims(tmp_path / "file" / "state").__enter__()
+
+    assert caught.value.hint == "REPLICORE_STATE_DIR names another folder"
