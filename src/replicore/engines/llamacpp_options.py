@@ -32,9 +32,10 @@ MAX_THREADS = 512
 
 # llama.cpp notices a client that left at the end of a step. 16 tokens take 0.13 s of one core, or
 # 0.07 s of two, for a model of 135M parameters, so that a slot is free within 0.2 s; larger steps
-# hold slots and the other streams far longer, for a tenth more tokens at best (docs/engines.md). A
-# step is filled slot by slot, decoding ones first, so with 2 tokens per slot the last prompt
-# starves: with 8 slots on 2 cores TTFT p99 was 6.5 to 9.6 s with steps of 16, and 2.0 to 2.4 s with 32.
+# hold slots and the other streams far longer, for a tenth more tokens at best (docs/engines.md).
+# A step is filled slot by slot, decoding ones first, so with 2 tokens per slot the last prompt
+# starves: with 8 slots on 2 cores TTFT p99 was 6.5 to 9.6 s with steps of 16, and 2.0 to 2.4 s
+# with 32.
 STEP_PER_CORE = 8
 STEP_PER_SLOT = 4
 MIN_STEP = 16
