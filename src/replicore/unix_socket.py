@@ -23,6 +23,25 @@ def short_path(path: Path) -> Iterator[str]:
         os.close(handle)
 
 
+def listen_unix(path: Path, *, backlog: int = 64) -> socket.socket:
+    """Return a non-blocking listening socket at ``path``, for this user only.
+
+    Its folder is nobody else's: what is there already is of a process that was killed.
+    """
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with short_path(path) as short:
+            listener.bind(short)
+        path.chmod(0o600)
+        listener.listen(backlog)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
 def connect_unix(path: Path) -> socket.socket:
     """Return a connection to the socket at ``path``.
 

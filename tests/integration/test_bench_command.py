@@ -21,7 +21,6 @@ from replicore.cores import NO_CORES
 from replicore.deploy.control import ControlServer
 from replicore.deploy.state import Claims, state_root
 from replicore.deploy.status import LayoutStatus, Status, UnitStatus
-from replicore.gateway.table import ReplicaTable, Report, Settings, Welcome
 
 SMALL = ["-n", "8", "-c", "2", "--input-tokens", "16", "--output-tokens", "8"]
 
@@ -73,17 +72,16 @@ class FakeDeployment:
             simulated=True,
             layout=layout,
             replicas=(),
-            gateway=gateway,
+            gateways=(gateway,),
         )
 
     async def restart(self, replica: str | None) -> None: ...
 
     def ask_to_stop(self) -> None: ...
 
-    def welcome(self) -> Welcome:
-        return Welcome(settings=Settings(), table=ReplicaTable(model="simulated"))
+    def drain(self, replica: str, drained: bool) -> None: ...
 
-    def take_report(self, report: Report) -> None: ...
+    async def wait_drained(self, replica: str) -> None: ...
 
 
 @contextmanager

@@ -40,9 +40,23 @@ PURE = [
     "engines/sim/wire.py",
     "errors.py",
     "gateway/admission.py",
-    "gateway/ledger.py",
+    "gateway/breaker.py",
+    "gateway/budget.py",
+    "gateway/catalogue.py",
+    "gateway/continuation.py",
+    "gateway/engine_metrics.py",
+    "gateway/exposition.py",
+    "gateway/lengths.py",
+    "gateway/limits.py",
+    "gateway/metrics.py",
+    "gateway/prefix.py",
+    "gateway/rates.py",
+    "gateway/record.py",
     "gateway/routing.py",
+    "gateway/sent.py",
     "gateway/table.py",
+    "gateway/totals.py",
+    "gateway/traceparent.py",
     "gateway/wire.py",
     "hardware/machine.py",
     "http/sse.py",
@@ -62,7 +76,7 @@ IMPURE_STDLIB = """
     signal socket socketserver sqlite3 ssl subprocess sys syslog tempfile termios threading time
     urllib.request webbrowser
 """
-PURE_THIRD_PARTY = {"msgspec", "numpy", "pydantic", "pydantic_core"}
+PURE_THIRD_PARTY = {"msgspec", "numpy", "pydantic", "pydantic_core", "xxhash"}
 IMPURE_CALLS = {"__import__", "eval", "exec", "input", "open", "print"}
 # A Path is a value as long as none of these is called on it.
 IMPURE_METHODS = """

@@ -25,8 +25,11 @@ COMMANDS = {
     "status": "replicore.cli.deploy:status",
     "logs": "replicore.cli.deploy:logs",
     "restart": "replicore.cli.deploy:restart",
+    "drain": "replicore.cli.deploy:drain",
+    "undrain": "replicore.cli.deploy:undrain",
     "down": "replicore.cli.deploy:down",
     "gateway": "replicore.cli.gateway:gateway",
+    "keys": "replicore.cli.keys:keys",
     "bench": "replicore.cli.bench:bench",
     "sim": "replicore.cli.sim:sim",
 }
@@ -46,7 +49,11 @@ def build_app(command: str | None = None) -> typer.Typer:
     for name, place in COMMANDS.items():
         if command in (None, name):
             module, _, function = place.partition(":")
-            app.command(name=name)(getattr(import_module(module), function))
+            found = getattr(import_module(module), function)
+            if isinstance(found, typer.Typer):
+                app.add_typer(found, name=name)
+            else:
+                app.command(name=name)(found)
     return app
 
 

@@ -15,7 +15,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from replicore.cli.deployment_view import counters, headline, troubles, units_table
+from replicore.cli.deployment_view import admin_line, counters, headline, troubles, units_table
 from replicore.cli.detach import let_go, run_detached
 from replicore.cli.download import shown_download
 from replicore.cli.serving import serve
@@ -23,6 +23,7 @@ from replicore.cli.settings import Set, settings_given
 from replicore.deploy import control
 from replicore.deploy.deployment import Deployment, lay_out_and_claim, prepare
 from replicore.deploy.logs import LogReader
+from replicore.deploy.programs import GATEWAY, is_worker
 from replicore.deploy.state import (
     Claims,
     log_files,
@@ -49,10 +50,18 @@ Tp = Annotated[str | None, typer.Option(help='Cores of one replica, or "auto".')
 Cores = Annotated[str | None, typer.Option(help="Cores to use, such as 0-3.")]
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[str | None, typer.Option(help="Port to listen on; 0 takes any free one.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Gateway processes.")]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Serve other machines without API keys.")
+]
 ReadyFd = Annotated[int | None, typer.Option(hidden=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on as more is printed.")]
 LastLines = Annotated[int, typer.Option("-n", "--lines", min=0, help="Lines to begin with.")]
+Wait = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Return when it has nothing left to do.")
+]
+DrainedArgument = Annotated[str, typer.Argument(metavar="REPLICA", help="r0, r1, ...")]
 ReplicaArgument = Annotated[
     str | None, typer.Argument(metavar="[REPLICA]", help="r0, r1, ... or gateway; all if left out.")
 ]
@@ -69,11 +78,13 @@ def up(
     cores: Cores = None,
     host: Host = None,
     port: Port = None,
+    workers: Workers = None,
+    insecure: Insecure = False,
     set_: Set = None,
     ready_fd: ReadyFd = None,
 ) -> None:
     """Serve a model until Ctrl-C; without a SPEC, the embedded one."""
-    flags = {
+    flags: dict[str, object] = {
         "name": name,
         "engine.kind": engine,
         "model.source": model,
@@ -82,6 +93,8 @@ def up(
         "layout.cores": cores,
         "gateway.host": host,
         "gateway.port": port,
+        "gateway.workers": workers,
+        "gateway.insecure": insecure or None,
     }
     given = {key: value for key, value in flags.items() if value is not None}
     loaded = load_spec(spec, environ=os.environ, overrides={**given, **settings_given(set_ or [])})
@@ -99,12 +112,13 @@ def status(name: NameArgument = None, json: Json = False) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(headline(now), markup=False)
     console.print(f"layout: {now.layout.reason}", markup=False)
-    units = (*now.replicas, now.gateway)
+    units = (*now.replicas, *now.gateways)
     console.print(units_table(units))
     for trouble in troubles(units):
         console.print(f"\n{trouble}", markup=False)
     if (line := counters(now)) is not None:
         console.print(line)
+    console.print(admin_line(now), markup=False)
 
 
 def logs(
@@ -121,13 +135,33 @@ def logs(
             opened.enter_context(closing(LogReader(folder, unit, last=lines))) for unit in units
         ]
         for unit, line in _read(readers, follow=follow):
-            typer.echo(line if replica is not None else f"{unit} | {line}")
+            typer.echo(line if len(units) == 1 else f"{unit} | {line}")
 
 
 def restart(replica: ReplicaArgument = None, name: Name = None) -> None:
     """Restart one replica, or all of them one by one."""
     control.restart(control.find(state_root(), name), replica)
     typer.echo(f"{replica or 'all replicas'} ready", err=True)
+
+
+def drain(replica: DrainedArgument, wait: Wait = True, name: Name = None) -> None:
+    """Send no new requests to a replica; those that it has go on.
+
+    Ctrl-C ends the waiting only; `replicore undrain` sends requests there again.
+    """
+    folder = control.find(state_root(), name)
+    control.drain(folder, replica, wait=False)
+    if all(one.drained for one in control.status(folder).replicas):
+        typer.echo("warning: every replica is drained; requests wait, and time out", err=True)
+    if wait:
+        control.drain(folder, replica, wait=True)
+    typer.echo(f"{replica} drained{', nothing runs there' if wait else ''}", err=True)
+
+
+def undrain(replica: DrainedArgument, name: Name = None) -> None:
+    """Send requests to a drained replica again."""
+    control.undrain(control.find(state_root(), name), replica)
+    typer.echo(f"{replica} takes requests", err=True)
 
 
 def down(name: NameArgument = None) -> None:
@@ -179,6 +213,8 @@ def _units(folder: Path, wanted: str | None) -> list[str]:
     known = [unit.name for unit in record.units] if record else []
     if wanted is None:
         return known
+    if wanted == GATEWAY and (workers := [name for name in known if is_worker(name)]):
+        return workers
     if wanted not in known and not log_files(folder, wanted):
         raise no_such_replica(wanted, folder.name, known)
     return [wanted]

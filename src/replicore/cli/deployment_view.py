@@ -13,6 +13,7 @@ _COLOURS = {
     "ready": "green",
     "starting": "yellow",
     "draining": "yellow",
+    "condemned": "red",
     "backoff": "yellow",
     "crash_loop": "red",
     "failed": "red",
@@ -50,7 +51,7 @@ def units_table(units: Iterable[UnitStatus]) -> Table:
     for unit in units:
         table.add_row(
             unit.name,
-            Text(f"{unit.state} {_ago(unit.state_s)}", style=_COLOURS.get(unit.state, "")),
+            Text(f"{_state(unit)} {_ago(unit.state_s)}", style=_COLOURS.get(unit.state, "")),
             unit.cores or "-",
             str(unit.pid or "-"),
             str(unit.incarnation),
@@ -84,6 +85,16 @@ def counters(status: Status) -> str | None:
         f"requests: {stats.requests}, errors: {stats.errors}, "
         f"outstanding: {stats.outstanding}, queued: {stats.queued}"
     )
+
+
+def admin_line(status: Status) -> str:
+    """Return where metrics and the admin endpoints are."""
+    port = f"{status.admin_url} and " if status.admin_url else ""
+    return f"/metrics and /admin: {port}the Unix socket {status.admin_socket}"
+
+
+def _state(unit: UnitStatus) -> str:
+    return f"{unit.state}, drained" if unit.drained else unit.state
 
 
 def _note(unit: UnitStatus) -> str:

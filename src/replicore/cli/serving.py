@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.live import Live
@@ -44,7 +45,7 @@ async def serve(
     """
     view = _LiveView() if live else _LineView()
     supervisor = Supervisor(deployment, folder, events=view.change)
-    signals = _Signals(supervisor)
+    signals = StopSignals(supervisor)
     try:
         await supervisor.start()
         was_ready = await _until_stopped(supervisor, view, announce)
@@ -75,16 +76,26 @@ async def _until_stopped(
         await asyncio.gather(ready, stop, refresh, return_exceptions=True)
 
 
-class _Signals:
-    """Stops the supervisor at the first signal, and kills it at the second.
+class Stoppable(Protocol):
+    """What a signal stops."""
+
+    def ask_to_stop(self) -> None: ...
+
+    def kill(self) -> None:
+        """Make the stop a short one."""
+        ...
+
+
+class StopSignals:
+    """Stops what is served at the first signal, and kills it at the second.
 
     Attributes:
         first: None before there was one.
     """
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, served: Stoppable) -> None:
         self.first: signal.Signals | None = None
-        self._supervisor = supervisor
+        self._served = served
         self._loop = asyncio.get_running_loop()
         self._first_at = 0.0
         for number in _STOP_SIGNALS:
@@ -94,9 +105,9 @@ class _Signals:
         now = self._loop.time()
         if self.first is None:
             self.first, self._first_at = number, now
-            self._supervisor.ask_to_stop()
+            self._served.ask_to_stop()
         elif now - self._first_at > _SAME_SIGNAL_S:
-            self._supervisor.kill()
+            self._served.kill()
 
 
 class _Stderr(Console):
@@ -164,7 +175,7 @@ class _LiveView(_LineView):
     async def refresh_forever(self, supervisor: Supervisor) -> None:
         while True:
             await asyncio.sleep(_REFRESH_S)
-            for unit in (supervisor.gateway, *supervisor.replicas):
+            for unit in (*supervisor.gateways, *supervisor.replicas):
                 self._units[unit.name] = unit
             self._draw()
 

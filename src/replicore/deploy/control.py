@@ -1,9 +1,10 @@
-"""The control socket: how ``status``, ``restart``, ``down`` and the gateway reach a supervisor.
+"""The control socket: how ``status``, ``restart``, ``drain`` and ``down`` reach a supervisor.
 
-One JSON object a line. A request is ``{"op": "status" | "restart" | "down" | "watch"}``, with
-``"replica"`` for a restart of one; an error reply is ``{"error": ..., "hint": ...}``. ``down`` is
-answered at once, and the connection ends when the deployment has. What follows ``watch`` is in
-``gateway/table.py``.
+One JSON object a line. A request is ``{"op": "status"}``, or another of the ops in
+:meth:`ControlServer._grant`, with ``"replica"`` for a restart of one, and for ``drain`` and
+``undrain``; an error reply is ``{"error": ..., "hint": ...}``. With ``"wait": true`` ``drain`` is
+answered once the replica has nothing left to do. ``down`` is answered at once, and the connection
+ends when the deployment has.
 """
 
 from __future__ import annotations
@@ -19,13 +20,11 @@ import msgspec
 from replicore.deploy.state import Claims
 from replicore.deploy.status import Status
 from replicore.errors import DeploymentError, ReplicoreError
-from replicore.gateway.table import ReplicaTable, Report, Update, Welcome
-from replicore.unix_socket import connect_unix, short_path
+from replicore.unix_socket import connect_unix, listen_unix
 
 SOCKET_NAME = "control.sock"
 
 _ANSWER_TIMEOUT_S = 10.0
-_BACKLOG = 64
 
 T = TypeVar("T")
 
@@ -35,6 +34,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     op: str
     replica: str | None = None
+    wait: bool = False
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,9 +63,13 @@ class Deployment(Protocol):
         """Make the deployment stop soon."""
         ...
 
-    def welcome(self) -> Welcome: ...
+    def drain(self, replica: str, drained: bool) -> None:
+        """Send no new requests to a replica, or send them again."""
+        ...
 
-    def take_report(self, report: Report) -> None: ...
+    async def wait_drained(self, replica: str) -> None:
+        """Return once a drained replica has nothing left to do."""
+        ...
 
 
 class ControlServer:
@@ -75,18 +79,12 @@ class ControlServer:
         self._deployment = deployment
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()
-        self._watchers: set[asyncio.StreamWriter] = set()
         self._folder: Path | None = None
 
     async def open(self, folder: Path) -> None:
         """Listen in ``folder``, which this process holds the lock of."""
         self._folder = folder
-        (folder / SOCKET_NAME).unlink(missing_ok=True)  # a killed supervisor's
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with short_path(folder / SOCKET_NAME) as path:
-            listener.bind(path)
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)
+        listener = listen_unix(folder / SOCKET_NAME)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener)
 
     def withdraw(self) -> None:
@@ -102,16 +100,6 @@ class ControlServer:
         for connection in self._connections:
             connection.close()
 
-    @property
-    def has_watcher(self) -> bool:
-        """Whether a gateway follows the table."""
-        return bool(self._watchers)
-
-    def publish(self, table: ReplicaTable) -> None:
-        """Send a changed table to the gateway."""
-        for watcher in self._watchers:
-            watcher.write(_line(Update(table=table)))
-
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)
         try:
@@ -122,35 +110,36 @@ class ControlServer:
                     await writer.drain()
         finally:
             self._connections.discard(writer)
-            self._watchers.discard(writer)
             writer.close()
 
     async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> None:
         try:
-            if writer in self._watchers:
-                self._deployment.take_report(msgspec.json.decode(line, type=Report))
-                return
-            reply = await self._grant(msgspec.json.decode(line, type=Request), writer)
+            reply = await self._grant(msgspec.json.decode(line, type=Request))
         except msgspec.MsgspecError as error:
             reply = Failure(error=f"not a message that is understood here: {error}")
         except ReplicoreError as error:
             reply = Failure(error=error.message, hint=error.hint)
         writer.write(_line(reply))
 
-    async def _grant(self, request: Request, writer: asyncio.StreamWriter) -> msgspec.Struct:
-        match request.op:
-            case "status":
+    async def _grant(self, request: Request) -> msgspec.Struct:
+        match request:
+            case Request(op="status"):
                 return self._deployment.status()
-            case "restart":
+            case Request(op="restart"):
                 await self._deployment.restart(request.replica)
-            case "down":
+            case Request(op="drain", replica=str(replica)):
+                self._deployment.drain(replica, True)
+                if request.wait:
+                    await self._deployment.wait_drained(replica)
+            case Request(op="undrain", replica=str(replica)):
+                self._deployment.drain(replica, False)
+            case Request(op="drain" | "undrain"):
+                return Failure(error=f'op "{request.op}" needs a "replica"')
+            case Request(op="down"):
                 self._deployment.ask_to_stop()
-            case "watch":
-                self._watchers.add(writer)
-                return self._deployment.welcome()
-            case other:
-                valid = "status, restart, down, watch"
-                return Failure(error=f'unknown op "{other}" (valid: {valid})')
+            case _:
+                valid = "status, restart, drain, undrain, down"
+                return Failure(error=f'unknown op "{request.op}" (valid: {valid})')
         return Done(done=True)
 
 
@@ -188,6 +177,27 @@ def restart(folder: Path, replica: str | None) -> None:
     """
     with connect(folder) as connection:
         _ask(connection, Request(op="restart", replica=replica), Done, timeout=None)
+
+
+def drain(folder: Path, replica: str, *, wait: bool) -> None:
+    """Send no new requests to a replica; with ``wait`` return when it has nothing left to do.
+
+    Raises:
+        DeploymentError: It is not running, or there is no such replica.
+    """
+    request = Request(op="drain", replica=replica, wait=wait)
+    with connect(folder) as connection:
+        _ask(connection, request, Done, timeout=None if wait else _ANSWER_TIMEOUT_S)
+
+
+def undrain(folder: Path, replica: str) -> None:
+    """Send requests to a drained replica again.
+
+    Raises:
+        DeploymentError: It is not running, or there is no such replica.
+    """
+    with connect(folder) as connection:
+        _ask(connection, Request(op="undrain", replica=replica), Done, timeout=_ANSWER_TIMEOUT_S)
 
 
 def down(folder: Path, *, timeout: float | None = None) -> None:

@@ -60,9 +60,10 @@ class LogReader:
     def _read_lines(self, path: Path) -> list[str]:
         """Return the lines of a file that is written no more; none if it is the one in hand."""
         try:
-            return [] if self._is_open(path) else _split(path.read_bytes().removesuffix(b"\n"))
+            lines = b"" if self._is_open(path) else path.read_bytes()
         except FileNotFoundError:
             return []
+        return _split(lines.removesuffix(b"\n")) if lines else []
 
     def _read_all(self) -> list[str]:
         lines = self._read_file()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-from replicore.deploy.control import SOCKET_NAME
+from replicore.deploy.hung import is_hung
 from replicore.deploy.process import Job
 from replicore.deploy.state import DeploymentFolder
 from replicore.engines.engine import Engine, ReplicaPlan
-from replicore.errors import UpstreamError
 from replicore.gateway.table import ReplicaRow
-from replicore.http.client import fetch
 
 # In the environment of all that a deployment starts: of which ``up`` it is, and of which start.
 DEPLOYMENT_VARIABLE = "REPLICORE_DEPLOYMENT"
@@ -19,8 +19,6 @@ UNIT_VARIABLE = "REPLICORE_UNIT"
 
 GATEWAY = "gateway"
 GATEWAY_ARGV = (sys.executable, "-P", "-m", "replicore.gateway")
-
-_ANSWER_TIMEOUT_S = 5.0
 
 
 class ReplicaProgram:
@@ -67,6 +65,10 @@ class ReplicaProgram:
     async def drained(self) -> None:
         await self._drained(self.name)
 
+    async def is_hung(self, *, patience_s: float) -> bool:
+        """Whether it makes no progress any more; see ``hung.py``."""
+        return await is_hung(self.plan, patience_s=patience_s)
+
     def row(self, state: str, incarnation: int) -> ReplicaRow:
         """Return what the gateway is told."""
         return ReplicaRow(
@@ -75,60 +77,98 @@ class ReplicaProgram:
             state=state,
             slots=self.plan.batch_size,
             incarnation=incarnation,
-            prompt_progress=self._engine.traits.prompt_progress,
+            traits=self._engine.traits,
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPlan:
+    """One worker of the gateway as planned.
+
+    Attributes:
+        index: From 0.
+        workers: How many there are in all.
+        control: The Unix socket of the hub.
+        listener: Its own listening socket; all of them are on one port.
+        cells: The memory that the workers share; None where there is only one.
+        wakers: An eventfd for each worker, by which the others wake it; none where it is alone.
+        url: Of the front door.
+    """
+
+    index: int
+    workers: int
+    control: Path
+    listener: int
+    cells: int | None
+    wakers: tuple[int, ...]
+    url: str
+
+    @property
+    def name(self) -> str:
+        return GATEWAY if self.workers == 1 else f"{GATEWAY}.{self.index}"
+
+    @property
+    def title(self) -> str:
+        return "the gateway" if self.workers == 1 else f"gateway worker {self.index}"
+
+
 class GatewayProgram:
-    """The front door, which listens on a socket that it is handed.
+    """A worker of the front door, which listens on a socket that it is handed.
 
     While it is restarted the socket stays open here, so that new connections wait in its backlog.
 
     Args:
-        fd: The listening socket.
-        url: Where to reach it from this machine.
-        is_connected: Whether it follows the replica table.
+        served: Returns once it takes requests.
     """
 
-    name = GATEWAY
-    title = "the gateway"
     cores = ""
 
     def __init__(
         self,
         argv: tuple[str, ...],
         folder: DeploymentFolder,
+        plan: WorkerPlan,
         *,
-        fd: int,
-        url: str,
         grace_s: float,
-        is_connected: Callable[[], bool],
+        served: Callable[[], Awaitable[None]],
     ) -> None:
-        self.endpoint = url
+        self.plan = plan
+        self.name = plan.name
+        self.title = plan.title
+        self.endpoint = plan.url
         self._argv = argv
         self._folder = folder
-        self._fd = fd
         self._grace_s = grace_s
-        self._is_connected = is_connected
+        self._served = served
 
     def job(self, incarnation: int) -> Job:
-        arguments = ("--control", str(self._folder.path / SOCKET_NAME), "--fd", str(self._fd))
+        plan = self.plan
+        arguments = ["--control", str(plan.control), "--fd", str(plan.listener)]
+        inherited = [plan.listener]
+        if plan.cells is not None:
+            wakers = ",".join(str(fd) for fd in plan.wakers)
+            arguments += ["--worker", str(plan.index), "--cells-fd", str(plan.cells)]
+            arguments += ["--wake-fds", wakers]
+            inherited += [plan.cells, *plan.wakers]
         return Job(
             argv=(*self._argv, *arguments),
             tag=tag(self._folder, self.name, incarnation),
             log=self._folder.log(self.name, incarnation),
             grace_s=self._grace_s,
-            pass_fds=(self._fd,),
+            pass_fds=tuple(inherited),
         )
 
     async def check_ready(self) -> None:
-        if not self._is_connected():
-            raise UpstreamError("the gateway has not asked for its table yet")
-        # Any status will do: without a ready replica it is 503.
-        await fetch(self.endpoint, "GET", "/health", timeout=_ANSWER_TIMEOUT_S)
+        # Not by a request: the port is all workers', and a certificate may be for another name.
+        await self._served()
 
     async def drained(self) -> None:
         """Return at once: it finishes its requests itself when it is asked to end."""
+
+
+def is_worker(unit: str) -> bool:
+    """Whether a unit of that name is the gateway, or one of its workers."""
+    return unit == GATEWAY or unit.startswith(f"{GATEWAY}.")
 
 
 def tag(folder: DeploymentFolder, unit: str, incarnation: int) -> Mapping[str, str]:

@@ -7,22 +7,25 @@ A replica is always in one state. Whatever happens to it is an event, and :data:
 what the event does in that state. Nothing else changes a state, and an event that a state has no
 row for is a bug in the caller, not something to ignore.
 
-A replica is *live*, that is, a process of it exists, exactly in ``starting``, ``ready`` and
-``draining``. To keep that true, an event that leaves the live states is fed only once the process
-and all that it forked are gone. So whoever sees ``stopped``, ``backoff``, ``crash_loop`` or
-``failed`` knows that the cores are free::
+A replica is *live*, that is, a process of it exists, exactly in ``starting``, ``ready``,
+``draining`` and ``condemned``. To keep that true, an event that leaves the live states is fed only
+once the process and all that it forked are gone. So whoever sees ``stopped``, ``backoff``,
+``crash_loop`` or ``failed`` knows that the cores are free::
 
-    stopped ──start──▶ starting ──ready──▶ ready
-       ▲                │  │ │               │ │
-       │        refused │  │ └──stop──┐ stop │ │ exited
-       │                ▼  │exited    ▼      ▼ │
-       │             failed│        draining   │
-       │◀──────exited──────┼───────────┘       │
-       │                   ▼                   │
-       │◀──────stop────── backoff ◀────────────┘
+    stopped ──start──▶ starting ──ready──▶ ready ───condemn──▶ condemned
+       ▲                │  │ │               │ │                   │
+       │        refused │  │ └──stop──┐ stop │ │ exited            │ exited
+       │                ▼  │exited    ▼      ▼ │                   │
+       │             failed│        draining   │                   │
+       │◀──────exited──────┼───────────┘       │                   │
+       │                   ▼                   │                   │
+       │◀──────stop────── backoff ◀────────────┴───────────────────┘
        │                   │    └──start──▶ starting
        │                   ▼ give_up
        └──────stop─────── crash_loop
+
+``condemned`` is a replica that is hung and being killed. It differs from ``draining`` in what comes
+after: nobody asked for this end, so it counts as a failure and the replica is started again.
 
 ``failed`` and ``crash_loop`` are both the end until somebody asks, but differ in what they say:
 ``failed`` is an engine that cannot work as it was planned, so that a second start would only waste
@@ -50,6 +53,7 @@ class State(Enum):
     STARTING = "starting"
     READY = "ready"
     DRAINING = "draining"
+    CONDEMNED = "condemned"
     BACKOFF = "backoff"
     CRASH_LOOP = "crash_loop"
     FAILED = "failed"
@@ -64,6 +68,7 @@ class Event(Enum):
     EXITED = "exited"  # the process and all that it forked are gone
     REFUSED = "refused"  # it cannot work as planned, and its process is gone
     STOP = "stop"  # somebody asked
+    CONDEMN = "condemn"  # it is hung
     GIVE_UP = "give_up"  # it ended too often
 
 
@@ -80,9 +85,13 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     State.READY: {
         Event.EXITED: State.BACKOFF,
         Event.STOP: State.DRAINING,
+        Event.CONDEMN: State.CONDEMNED,
     },
     State.DRAINING: {
         Event.EXITED: State.STOPPED,
+    },
+    State.CONDEMNED: {
+        Event.EXITED: State.BACKOFF,
     },
     State.BACKOFF: {
         Event.START: State.STARTING,
@@ -97,7 +106,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     },
 }
 
-LIVE = frozenset({State.STARTING, State.READY, State.DRAINING})
+LIVE = frozenset({State.STARTING, State.READY, State.DRAINING, State.CONDEMNED})
 GIVEN_UP = frozenset({State.CRASH_LOOP, State.FAILED})
 
 # A delay is between half of its back-off and all of it: replicas that died of one cause (memory,

@@ -1,4 +1,4 @@
-"""The supervisor of one deployment: its units, its front door, its control socket, its state file.
+"""The supervisor of one deployment: its replicas, front door, control socket and state file.
 
 It is never on the path of a request. What becomes of each process is decided in ``unit.py`` by the
 table of ``replica.py``; here the units are wired to each other and to the outside.
@@ -11,8 +11,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import ExitStack, asynccontextmanager, closing
-from dataclasses import replace
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,16 @@ import msgspec
 
 from replicore.deploy.control import ControlServer
 from replicore.deploy.deployment import Deployment, claim
-from replicore.deploy.frontdoor import open_front_door
+from replicore.deploy.door import Door
+from replicore.deploy.patience import replica_limits
 from replicore.deploy.ports import HOST, ReservedPort
 from replicore.deploy.programs import (
     DEPLOYMENT_VARIABLE,
     GATEWAY,
     GATEWAY_ARGV,
-    GatewayProgram,
     ReplicaProgram,
 )
-from replicore.deploy.replica import GIVEN_UP, RestartPolicy, State
-from replicore.deploy.reports import Reports
+from replicore.deploy.replica import GIVEN_UP, State
 from replicore.deploy.state import (
     Claims,
     DeploymentFolder,
@@ -41,20 +39,12 @@ from replicore.deploy.state import (
 )
 from replicore.deploy.status import LayoutStatus, Status, UnitStatus
 from replicore.deploy.strays import become_subreaper, kill_strays
-from replicore.deploy.unit import Limits, Program, Unit
+from replicore.deploy.unit import Unit
 from replicore.engines.engine import ReplicaPlan
 from replicore.errors import DeploymentError, UpstreamError
-from replicore.gateway.settings import settings_of
-from replicore.gateway.table import ReplicaTable, Report, Welcome
-from replicore.http.address import url_of
+from replicore.gateway.table import ReplicaTable
 from replicore.http.client import fetch
-from replicore.spec import SupervisorSpec
 from replicore.units import format_duration
-
-# A gateway has nothing to load: it is there at once, or something is wrong with it. And while it is
-# away every client waits.
-_GATEWAY_START_TIMEOUT_S = 30.0
-_GATEWAY_BACKOFF_S = 0.1
 
 _SHORTEST_PROBE_TIMEOUT_S = 1.0
 
@@ -67,12 +57,12 @@ class Supervisor:
     """Runs a deployment from :meth:`start` to :meth:`stop`; :func:`running` calls both.
 
     Attributes:
-        url: Of the front door, without ``/v1``; empty before the start.
+        door: The front door.
 
     Args:
         folder: Claimed for the deployment; :meth:`stop` lets go of it.
-        events: Called with every change of a replica or the gateway.
-        gateway_argv: The gateway's program; it gets ``--control`` and ``--fd``.
+        events: Called with every change of a replica or a worker of the gateway.
+        gateway_argv: The program of a worker; it gets ``--control`` and ``--fd``.
     """
 
     def __init__(
@@ -84,18 +74,22 @@ class Supervisor:
         gateway_argv: tuple[str, ...] = GATEWAY_ARGV,
     ) -> None:
         self.deployment = deployment
-        self.url = ""
+        self.door = Door(
+            deployment.spec,
+            folder,
+            root=folder.path.parent,
+            changed=self._changed,
+            argv=gateway_argv,
+        )
         self._folder = folder
         self._events = events
-        self._gateway_argv = gateway_argv
         self._control = ControlServer(self)
-        self._reports = Reports()
         self._resources = ExitStack()
         self._programs: list[ReplicaProgram] = []
         self._units: dict[str, Unit] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._bug: BaseException | None = None
-        self._revision = 0
+        self._examined: set[str] = set()
         self._moved = asyncio.Event()
         self._stop_asked = asyncio.Event()
         self._restarting = asyncio.Lock()
@@ -103,31 +97,42 @@ class Supervisor:
         self._is_over = False
 
     @property
+    def url(self) -> str:
+        """URL of the front door, without ``/v1``; empty before the start."""
+        return self.door.url
+
+    @property
     def replicas(self) -> tuple[UnitStatus, ...]:
         """Snapshots of the replicas, in order."""
-        return tuple(self._units[program.name].status() for program in self._programs)
+        return tuple(self._status(self._units[program.name]) for program in self._programs)
+
+    @property
+    def gateways(self) -> tuple[UnitStatus, ...]:
+        """Snapshots of the gateway's workers, in order."""
+        return tuple(unit.status() for unit in self.door.units)
 
     @property
     def gateway(self) -> UnitStatus:
-        """Snapshot of the gateway."""
-        return self._units[GATEWAY].status()
+        """Snapshot of the gateway's only worker, or of the first."""
+        return self.gateways[0]
 
     @property
     def is_ready(self) -> bool:
-        """Whether the gateway and every replica serve."""
+        """Whether every worker of the gateway and every replica serve."""
         return all(unit.state is State.READY for unit in self._units.values())
 
     async def start(self) -> None:
         """Open the front door and start everything; call it from the main thread.
 
         Raises:
-            ConfigError: The gateway's address cannot be listened on.
+            ConfigError: The gateway's address, or its admin port, cannot be listened on.
         """
         become_subreaper()
         if self._folder.record.last_id is not None:
             # What a killed supervisor's keepers did not live to kill.
             await kill_strays({DEPLOYMENT_VARIABLE: self._folder.record.last_id})
-        self._add_gateway()
+        await self.door.open()
+        self._units.update((unit.name, unit) for unit in self.door.units)
         for plan in self._plans():
             self._add_replica(plan)
         await self._control.open(self._folder.path)
@@ -136,6 +141,8 @@ class Supervisor:
             unit.start()
             self._spawn(unit.run())
         self._spawn(self._probe_forever())
+        if self.deployment.spec.gateway.stall_timeout:
+            self._spawn(self._end_hung_forever())
 
     async def wait_ready(self, timeout: float | None = None) -> None:
         """Return once the gateway and every replica serve.
@@ -168,8 +175,7 @@ class Supervisor:
             DeploymentError: There is no such replica, or the deployment is being stopped.
             ReplicaError: One did not become ready again; those after it were not touched.
         """
-        names = [program.name for program in self._programs] if replica is None else [replica]
-        units = [self._unit(name) for name in names]
+        units = self._units_named(replica)
         async with self._restarting:
             for unit in units:
                 await unit.restart()
@@ -178,11 +184,10 @@ class Supervisor:
         """Stop everything, the gateway first, and let go of the state folder; once is enough."""
         if self._is_over:
             return
-        gateway = [unit for unit in self._units.values() if unit.name == GATEWAY]
-        replicas = [unit for unit in self._units.values() if unit.name != GATEWAY]
+        replicas = [self._units[program.name] for program in self._programs]
         for unit in self._units.values():
             unit.retire()  # a replica that ends while the gateway drains is not wanted back
-        for group in (gateway, replicas):
+        for group in (self.door.units, replicas):
             for unit in group:
                 unit.close()
             await asyncio.gather(*(unit.reach({State.STOPPED}) for unit in group))
@@ -191,6 +196,7 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._is_over = True
         self._save()
+        await self.door.close()
         self._resources.close()
         self._control.withdraw()
         self._folder.close()
@@ -225,19 +231,27 @@ class Supervisor:
                 reason=layout.reason,
             ),
             replicas=self.replicas,
-            gateway=self.gateway,
-            stats=self._reports.latest,
+            gateways=self.gateways,
+            admin_socket=str(self.door.admin_socket),
+            admin_url=self.door.admin_url,
+            stats=self.door.stats(),
         )
 
-    def welcome(self) -> Welcome:
-        """Return what a gateway is told first."""
-        spec = self.deployment.spec
-        settings = settings_of(spec.gateway, stop_grace=spec.supervisor.stop_grace)
-        return Welcome(settings=settings, table=self._table())
+    def drain(self, replica: str, drained: bool) -> None:
+        """Send no new requests to a replica, or send them again; survives its restarts.
 
-    def take_report(self, report: Report) -> None:
-        """Keep the gateway's counters."""
-        self._reports.take(report)
+        Raises:
+            DeploymentError: There is no such replica.
+        """
+        self.door.drain(replica, drained)
+
+    async def wait_drained(self, replica: str) -> None:
+        """Return once a drained replica has nothing left to do.
+
+        Raises:
+            DeploymentError: It was undrained meanwhile.
+        """
+        await self.door.wait_drained(replica)
 
     def _plans(self) -> list[ReplicaPlan]:
         layout = self.deployment.layout
@@ -266,47 +280,33 @@ class Supervisor:
             plan,
             self._folder,
             grace_s=spec.stop_grace,
-            drained=self._drained,
+            drained=self.door.idle,
         )
         self._programs.append(program)
-        self._add(program, _limits(spec))
-
-    def _add_gateway(self) -> None:
-        door, spec = self.deployment.spec.gateway, self.deployment.spec.supervisor
-        listener = open_front_door(door.host, door.port, self._folder.path.parent)
-        self._resources.enter_context(closing(listener))
-        self.url = url_of(listener)
-        program = GatewayProgram(
-            self._gateway_argv,
-            self._folder,
-            fd=listener.fileno(),
-            url=self.url,
-            grace_s=spec.stop_grace,
-            is_connected=lambda: self._control.has_watcher,
-        )
-        limits = _limits(spec)
-        # Without it the address is open and nobody answers there, so it is never given up.
-        eager = replace(limits.restarts, backoff_initial_s=_GATEWAY_BACKOFF_S, max_failures=None)
-        self._add(
-            program, replace(limits, start_timeout_s=_GATEWAY_START_TIMEOUT_S, restarts=eager)
-        )
-
-    def _add(self, program: Program, limits: Limits) -> None:
         starts = self._folder.record.unit(program.name).incarnation
-        self._units[program.name] = Unit(program, limits, changed=self._changed, incarnation=starts)
+        self._units[program.name] = Unit(
+            program, replica_limits(spec), changed=self._changed, incarnation=starts
+        )
 
-    def _unit(self, name: str) -> Unit:
+    def _units_named(self, name: str | None) -> list[Unit]:
+        """Return the unit of that name, all workers for ``gateway``, or all replicas for None."""
+        if name is None:
+            return [self._units[program.name] for program in self._programs]
+        if name == GATEWAY:
+            return list(self.door.units)
         if name in self._units:
-            return self._units[name]
+            return [self._units[name]]
         raise no_such_replica(name, self.deployment.name, self._units)
 
     def _changed(self, unit: Unit) -> None:
-        self._revision += 1
-        self._control.publish(self._table())
+        self.door.publish(self._table())
         self._save()
         if self._events is not None:
-            self._events(unit.status())
+            self._events(self._status(unit))
         self._wake()
+
+    def _status(self, unit: Unit) -> UnitStatus:
+        return msgspec.structs.replace(unit.status(), drained=unit.name in self.door.drained)
 
     def _wake(self) -> None:
         self._moved.set()
@@ -320,9 +320,9 @@ class Supervisor:
                 raise unit.error
 
     def _fails_always(self, unit: Unit) -> bool:
-        """Whether it is the gateway, which is never given up, and has failed often enough."""
+        """Whether it is a gateway, which is never given up, and has failed often enough."""
         enough = self.deployment.spec.supervisor.max_failures
-        return unit.name == GATEWAY and unit.status().failures >= enough
+        return unit in self.door.units and unit.status().failures >= enough
 
     def _table(self) -> ReplicaTable:
         rows = ((program, self._units[program.name]) for program in self._programs)
@@ -330,7 +330,6 @@ class Supervisor:
             model=self.deployment.model.served_name,
             max_model_len=self.deployment.layout.max_model_len,
             simulated=self.deployment.engine.simulated,
-            revision=self._revision,
             replicas=tuple(
                 program.row(unit.state.value, unit.incarnation) for program, unit in rows
             ),
@@ -346,10 +345,6 @@ class Supervisor:
             # Serving goes on: the file is for the next `up`, to find the same ports again.
             _log.warning("%s cannot be written: %s", self._folder.path / "state.json", error)
 
-    async def _drained(self, replica: str) -> None:
-        if self._control.has_watcher:
-            await self._reports.drained(replica, revision=self._revision)
-
     async def _probe_forever(self) -> None:
         """Note for ``status`` whether replicas answer. An engine is never killed for being slow."""
         interval = self.deployment.spec.supervisor.probe_interval
@@ -359,6 +354,37 @@ class Supervisor:
             units = [self._units[program.name] for program in self._programs]
             ready = [unit for unit in units if unit.state is State.READY]
             await asyncio.gather(*(_probe(unit, timeout) for unit in ready))
+
+    async def _end_hung_forever(self) -> None:
+        """Examine every replica that the gateway suspects, and end those that are hung."""
+        async with asyncio.TaskGroup() as examinations:
+            while True:
+                await self.door.moved()
+                for program in self._suspects():
+                    self._examined.add(program.name)
+                    examinations.create_task(self._examine(program))
+
+    def _suspects(self) -> list[ReplicaProgram]:
+        stats = self.door.stats()
+        silent = {name for name, one in stats.replicas.items() if one.stalled_s} if stats else set()
+        return [
+            program
+            for program in self._programs
+            if program.name in silent - self._examined
+            and self._units[program.name].state is State.READY
+        ]
+
+    async def _examine(self, program: ReplicaProgram) -> None:
+        unit = self._units[program.name]
+        incarnation = unit.incarnation
+        patience_s = self.deployment.spec.gateway.stall_timeout
+        try:
+            if not await program.is_hung(patience_s=patience_s):
+                await asyncio.sleep(patience_s)  # before it is suspected again
+            elif unit.incarnation == incarnation:
+                unit.condemn(f"it had requests and made no progress for {patience_s:g} s")
+        finally:
+            self._examined.discard(program.name)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -401,21 +427,6 @@ async def running(
         yield supervisor
     finally:
         await supervisor.stop()
-
-
-def _limits(spec: SupervisorSpec) -> Limits:
-    return Limits(
-        start_timeout_s=spec.start_timeout,
-        drain_timeout_s=spec.drain_timeout,
-        stop_grace_s=spec.stop_grace,
-        restarts=RestartPolicy(
-            backoff_initial_s=spec.backoff_initial,
-            backoff_max_s=spec.backoff_max,
-            stable_after_s=spec.stable_after,
-            max_failures=spec.max_failures,
-            window_s=spec.failure_window,
-        ),
-    )
 
 
 def _record(unit: Unit, port: int | None) -> UnitRecord:

@@ -2,7 +2,8 @@
 
 Each state has one coroutine that waits there and returns the event that ends it. The loop in
 :meth:`Unit.run` is all that changes a state, and one task runs it, so nothing here needs a lock.
-From outside one can only say what is wanted, with :meth:`Unit.start` and :meth:`Unit.stop`.
+From outside one can only say what is wanted, with :meth:`Unit.start` and :meth:`Unit.stop`, or that
+it is no use any more, with :meth:`Unit.condemn`.
 """
 
 from __future__ import annotations
@@ -132,12 +133,15 @@ class Unit:
         self._wanted = asyncio.Event()
         self._unwanted = asyncio.Event()
         self._undrained = asyncio.Event()
+        self._condemned = asyncio.Event()
+        self._sentence = ""
         self._moved = asyncio.Event()
         self._waits: dict[State, Callable[[], Coroutine[Any, Any, Event]]] = {
             State.STOPPED: self._stopped,
             State.STARTING: self._starting,
             State.READY: self._ready,
             State.DRAINING: self._draining,
+            State.CONDEMNED: self._dying,
             State.BACKOFF: self._backoff,
             State.CRASH_LOOP: self._given_up,
             State.FAILED: self._given_up,
@@ -161,6 +165,16 @@ class Unit:
             self._undrained.set()
         self._wanted.clear()
         self._unwanted.set()
+
+    def condemn(self, reason: str) -> None:
+        """Kill it as a failure, with the usual restart after it; without effect unless ready.
+
+        Args:
+            reason: What it did not do, as the end of a sentence: ``it ...``.
+        """
+        if self.state is State.READY:
+            self._sentence = reason
+            self._condemned.set()
 
     def retire(self) -> None:
         """Let it run on if it does, but never start it again."""
@@ -260,6 +274,7 @@ class Unit:
         self.incarnation += 1
         self._started_at, self._ready_at = self._clock(), None
         self.health = None
+        self._condemned.clear()
         try:
             self.process = await self._start_process(self.program.job(self.incarnation))
         except ReplicaStartError as error:
@@ -299,10 +314,12 @@ class Unit:
 
     async def _ready(self) -> Event:
         process = self._live()
-        await _first(process.wait(), self._unwanted.wait())
-        if self._unwanted.is_set() or process.exit is None:
+        await _first(process.wait(), self._unwanted.wait(), self._condemned.wait())
+        if self._unwanted.is_set():
             return Event.STOP
-        return self._lost(process.exit)
+        if process.exit is not None:
+            return self._lost(process.exit)
+        return Event.CONDEMN
 
     async def _draining(self) -> Event:
         process = self._live()
@@ -312,6 +329,12 @@ class Unit:
             await _first(drained, hurried, process.wait(), timeout=patience)
         await self._end(process)
         return Event.EXITED
+
+    async def _dying(self) -> Event:
+        # Without grace: what is hung does not end when it is asked to, and its requests wait.
+        end = await self._end(self._live(), grace_s=0)
+        problem = f"{self._who()} was stopped: {self._sentence}"
+        return self._fail(with_last_lines(problem, end.last_lines), self._log_hint)
 
     async def _backoff(self) -> Event:
         if self._retry_s is None:
@@ -339,10 +362,11 @@ class Unit:
             else:
                 return None
 
-    async def _end(self, process: Process) -> Exit:
+    async def _end(self, process: Process, *, grace_s: float | None = None) -> Exit:
         """Stop the process and return once nothing of it is left."""
-        process.stop(self._grace_s)
-        await _first(process.wait(), timeout=self._grace_s + _KEEPER_MARGIN_S)
+        grace_s = self._grace_s if grace_s is None else grace_s
+        process.stop(grace_s)
+        await _first(process.wait(), timeout=grace_s + _KEEPER_MARGIN_S)
         if process.exit is None:
             process.kill_keeper()
         return await process.wait()
@@ -353,7 +377,7 @@ class Unit:
         after = self._clock() - self._started_at
         what = f"{self._who()} {end} {when}after {after:.1f} s"
         problem = with_last_lines(what, end.last_lines)
-        hint = end.hint or f"`replicore logs {self.name}` shows the whole log"
+        hint = end.hint or self._log_hint
         if self._ready_at is None and end.is_usage_error:
             self.error = ReplicaExited(problem, hint=hint)
             return Event.REFUSED
@@ -367,6 +391,10 @@ class Unit:
         self._retry_s = restart_delay(self._history, now=now, policy=policy, rng=self._rng)
         self.error = ReplicaExited(problem, hint=hint)
         return Event.EXITED
+
+    @property
+    def _log_hint(self) -> str:
+        return f"`replicore logs {self.name}` shows the whole log"
 
     def _who(self) -> str:
         cores = f"cores {self.program.cores}, " if self.program.cores else ""

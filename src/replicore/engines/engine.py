@@ -70,9 +70,21 @@ class EngineTraits:
         prompt_progress: ``"return_progress": true`` makes the engine report prefill progress on a
             stream. llama.cpp notices a client that left only when it writes, so without these
             events an abandoned prompt is worked through to its end.
+        prefix_cache: The engine reuses the KV cache of a prompt's beginning.
+        token_ids: ``"return_token_ids": true`` makes it name the ids of prompt and output on a
+            stream, and ``/v1/completions`` takes a prompt of ids, so that a stream can be continued
+            from exactly the tokens already sent.
+        text_continuation: ``/apply-template`` and ``/tokenize`` are llama.cpp's, so that a stream
+            can be continued from the text already sent.
+        forgets_penalties: Presence and frequency penalties count tokens of the output only, so
+            they start anew where an output becomes part of a prompt.
     """
 
     prompt_progress: bool = False
+    prefix_cache: bool = False
+    token_ids: bool = False
+    text_continuation: bool = False
+    forgets_penalties: bool = False
 
 
 class Engine(Protocol):

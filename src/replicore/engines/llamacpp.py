@@ -11,7 +11,8 @@ from typing import NoReturn
 
 import msgspec
 
-from replicore.engines.engine import Command, EngineTraits, ReplicaPlan
+from replicore.engines.engine import Command, ReplicaPlan
+from replicore.engines.known import LLAMACPP
 from replicore.engines.llamacpp_memory import replica_memory_bytes
 from replicore.engines.llamacpp_options import (
     MAX_SLOTS,
@@ -57,7 +58,7 @@ class LlamaCpp:
 
     kind = "llamacpp"
     simulated = False
-    traits = EngineTraits(prompt_progress=True)
+    traits = LLAMACPP
 
     def __init__(
         self,

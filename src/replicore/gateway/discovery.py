@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from replicore.engines.engine import EngineTraits
+from replicore.engines.known import traits_of
 from replicore.errors import UpstreamError
 from replicore.gateway.table import ReplicaRow, ReplicaTable
 from replicore.http.client import Pool, fetch
@@ -80,7 +82,7 @@ class Discovery:
             endpoint=endpoint.url,
             state=_state(card, model),
             slots=self._slots,
-            prompt_progress=card is not None and card.owned_by == "llamacpp",
+            traits=EngineTraits() if card is None else traits_of(card),
         )
 
 

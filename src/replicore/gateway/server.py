@@ -1,27 +1,41 @@
-"""The front door's request handler: routes, the replica table, and the queue for a free slot."""
+"""The front door's request handler: routes, keys, the replica table, and what requests share."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from random import getrandbits
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 
-from replicore.errors import ConfigError
-from replicore.gateway.admission import Queue, QueueFull
+from replicore.errors import UpstreamError
+from replicore.gateway.access_log import AccessLog
+from replicore.gateway.budget import RetryBudget
+from replicore.gateway.cells import Cells
+from replicore.gateway.cors import Cors
+from replicore.gateway.dispatch import Dispatcher
+from replicore.gateway.key_file import Caller
+from replicore.gateway.keys import ANONYMOUS, KeyRing
+from replicore.gateway.ledger import Account
+from replicore.gateway.lengths import OutputLengths
+from replicore.gateway.limits import Limiter, Refusal
+from replicore.gateway.metrics import Meter
+from replicore.gateway.prefix import block_hashes, estimate_tokens
 from replicore.gateway.proxy import ProxiedRequest
-from replicore.gateway.routing import POLICIES
-from replicore.gateway.table import ReplicaStats, ReplicaTable, Settings, Stats
+from replicore.gateway.rates import FleetRates
+from replicore.gateway.record import Explanation, Finished
+from replicore.gateway.routing import session_hash
+from replicore.gateway.table import ReplicaRow, ReplicaStats, ReplicaTable, Settings, Stats
+from replicore.gateway.traceparent import child_traceparent, same_trace
+from replicore.gateway.tracing import open_tracer
 from replicore.gateway.upstream import Upstream
-from replicore.gateway.wire import BadBody, Facts, read_facts
+from replicore.gateway.wire import BadBody, Facts, read_facts, request_headers
 from replicore.http.server import Limits, Request, Response
 from replicore.openai import error_body
-
-# Replicas in these states will serve again by themselves; requests wait for them.
-_COMING = frozenset({"stopped", "starting", "ready", "draining", "backoff"})
 
 _PASSED_ON = frozenset({"/tokenize", "/detokenize"})
 _MODELS = "/v1/models"
@@ -34,29 +48,66 @@ _KNOWN = (
 
 _LONGEST_REQUEST_ID = 128
 
+# How often is looked for hung replicas, changed keys and slots to be opened, seconds.
+_SWEEP_S = 1.0
+_PACE_S = 0.1
+
+# Tokens of KV cache of an engine that does not tell its slots or their length.
+_UNKNOWN_CACHE_TOKENS = 262_144
+
+
+def _wake_nobody(_worker: int) -> None:
+    """There is no other worker."""
+
 
 class Gateway:
     """Serves the OpenAI API over the replicas of a table.
 
     :meth:`handle` is the handler of an ``HttpServer``; :meth:`apply` takes every new table.
+
+    Args:
+        cells: The ledger that the workers of one gateway share; None for the only worker.
+        wake: Tells another worker that a slot may be free, whereupon it calls :meth:`freed`.
+
+    Raises:
+        ConfigError: A file of the settings cannot be used, or there is no such policy.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        policy = POLICIES.get(settings.policy)
-        if policy is None:
-            valid = ", ".join(POLICIES)
-            raise ConfigError(
-                f'gateway.policy: unknown policy "{settings.policy}" (valid: {valid})'
-            )
-        self._policy = policy
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        cells: Cells | None = None,
+        wake: Callable[[int], None] = _wake_nobody,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.now = self._loop.time
         self._settings = settings
         self._table = ReplicaTable(model="")
-        self._upstreams: dict[str, Upstream] = {}
-        self._queue: Queue[ProxiedRequest] = Queue(settings.max_queue)
-        self._turn = 0
+        self._cells = cells or Cells.local()
+        self._rates = FleetRates()
+        self._lengths = OutputLengths()
+        self._limiter = Limiter(self._cells)
+        self._cors = Cors(settings.cors_origins)
+        self._keys = KeyRing.read(Path(settings.api_keys_file)) if settings.api_keys_file else None
+        self._log = (
+            AccessLog.open(Path(settings.access_log), call_later=self._loop.call_later)
+            if settings.access_log
+            else None
+        )
+        self._tracer = open_tracer(settings.otlp_endpoint) if settings.otlp_endpoint else None
+        self.dispatcher = Dispatcher(settings, self._cells, wake)
+        self.meter = Meter()
+        self.budget = RetryBudget(self.now())
+        self.resume = settings.resume
+        self.max_model_len: int | None = None
+        self._sessions = settings.policy == "consistent_hash"
+        self._caches = False
         self._requests = 0
         self._errors = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._pacing: asyncio.TimerHandle | None = None
+        self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
 
     @property
     def limits(self) -> Limits:
@@ -69,169 +120,262 @@ class Gateway:
     def apply(self, table: ReplicaTable) -> None:
         """Take a new table: connect to new incarnations, let go of old ones."""
         self._table = table
-        old, self._upstreams = self._upstreams, {}
-        for row in table.replicas:
+        self.max_model_len = table.max_model_len
+        now = self.now()
+        old, fresh = self.dispatcher.upstreams, {}
+        for index, row in enumerate(table.replicas):
             known = old.pop(row.name, None)
             if known is not None and known.is_same(row):
-                known.update(row)
-                self._upstreams[row.name] = known
+                known.update(row, now)
+                fresh[row.name] = known
                 continue
-            requests, errors = 0, 0
+            fresh[row.name] = self._upstream(row, index, known, now)
             if known is not None:
-                requests, errors = known.account.requests, known.account.errors
                 self._retire(known)
-            self._upstreams[row.name] = Upstream(row, requests=requests, errors=errors)
+        self.dispatcher.upstreams = fresh
         for gone in old.values():
+            self.meter.forget(gone.row.name)
             self._retire(gone)
-        self.freed()
-        if not self._has_hope:
-            for waiting in self._queue.entries():
-                self.leave(waiting)
-                self.seek(waiting)
+        self._caches = any(row.traits.prefix_cache for row in table.replicas)
+        self._pace()
+        self.dispatcher.reconsider()
 
     def handle(self, request: Request, response: Response) -> None:
         """Serve one request."""
         self._requests += 1
-        request_id = _request_id(request)
+        headers = request.headers
+        request_id = _request_id(headers.get(b"x-request-id"))
+        if self._cors.origins:
+            preflight = self._cors.look(request, response)
+            if preflight:
+                return
+        caller = ANONYMOUS
+        if self._keys is not None and request.path not in _HEALTH:
+            known = self._keys.check(headers.get(b"authorization"))
+            if known is None:
+                self._refuse_caller(response, request_id)
+                return
+            caller = known
         if request.method == "POST" and _is_passed_on(request.path):
-            self._pass_on(request, response, request_id)
+            self._pass_on(request, response, request_id, caller)
         elif request.method in ("GET", "HEAD"):
             self._answer(request, response, request_id)
         else:
             self._refuse_route(request, response, request_id)
 
+    def freed(self) -> None:
+        """Look for waiting requests: another worker has freed a slot."""
+        self.dispatcher.freed()
+
     def stats(self) -> Stats:
         """Return the counters; at idle ``outstanding`` and ``queued`` are exactly 0."""
-        replicas = {name: one.account.stats() for name, one in self._upstreams.items()}
+        upstreams = self.dispatcher.upstreams
+        replicas: dict[str, ReplicaStats] = {name: one.stats() for name, one in upstreams.items()}
         return Stats(
             outstanding=sum(one.outstanding for one in replicas.values()),
-            queued=len(self._queue),
+            queued=len(self.dispatcher),
             requests=self._requests,
-            errors=self._errors + sum(one.errors for one in replicas.values()),
+            errors=self._errors,
             revision=self._table.revision,
-            replicas=dict[str, ReplicaStats](replicas),
+            replicas=replicas,
         )
+
+    def explain(self, request_id: str) -> Explanation | None:
+        """Return why a request went where it went; None if it is unknown, or was long ago."""
+        return self.dispatcher.explain(request_id)
+
+    def reopen_log(self) -> None:
+        """Go on in a new file, after the old one was moved away."""
+        if self._log is not None:
+            self._log.reopen()
 
     async def close(self) -> None:
         """Close every connection to the replicas."""
-        for upstream in self._upstreams.values():
+        self._sweeping.cancel()
+        if self._pacing is not None:
+            self._pacing.cancel()
+        for upstream in self.dispatcher.upstreams.values():
             self._retire(upstream)
         while self._tasks:
             await asyncio.wait(self._tasks)
+        if self._log is not None:
+            self._log.close()
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close)
 
-    # Dispatcher
+    # what requests share
 
-    def seek(self, waiting: ProxiedRequest) -> None:
-        """Send to a replica with room; wait in the queue for one; refuse if none can come."""
-        upstream = self._choose(waiting)
-        if upstream is not None:
-            waiting.send_to(upstream)
-        elif self._has_hope:
-            self._let_wait(waiting)
-        else:
-            self._give_up(waiting, "no replica can serve requests", code="no_ready_replica")
+    def over(self, request: ProxiedRequest, finished: Finished, tokens: float) -> None:
+        """Take note of the end of a request.
 
-    def leave(self, waiting: ProxiedRequest) -> None:
-        """Take a request out of the queue, if it waits there."""
-        self._queue.remove(waiting)
-        if waiting.timer is not None:
-            waiting.timer.cancel()
-            waiting.timer = None
-
-    def freed(self) -> None:
-        """Give free slots to those who wait, the longest first."""
-        for waiting in self._queue.entries():
-            if not any(one.account.has_room for one in self._upstreams.values()):
-                return
-            upstream = self._choose(waiting)
-            if upstream is not None:
-                self.leave(waiting)
-                waiting.send_to(upstream)
-
-    # inside
-
-    def _choose(self, waiting: ProxiedRequest) -> Upstream | None:
-        able = [
-            one
-            for one in self._upstreams.values()
-            if one.account.has_room and one.key not in waiting.failed
-        ]
-        if not able:
-            return None
-        self._turn += 1
-        return able[self._policy([one.account for one in able], self._turn)]
-
-    def _let_wait(self, waiting: ProxiedRequest) -> None:
-        try:
-            self._queue.push(waiting)
-        except QueueFull:
+        Args:
+            tokens: Of prompt and output.
+        """
+        caller = request.caller
+        if caller is not ANONYMOUS:
+            self._limiter.charge(caller, tokens - request.prompt_tokens, self.now())
+            self._limiter.release(caller)
+        if finished.outcome == "ok" and finished.output_tokens is not None:
+            self._lengths.learn(request.output_limit, finished.output_tokens)
+        elif finished.outcome in ("error", "refused"):
             self._errors += 1
-            waiting.refuse(
-                429,
-                f"{self._queue.limit} requests are waiting already",
-                type="rate_limit_error",
-                code="queue_full",
-            )
-            return
-        loop = asyncio.get_running_loop()
-        waiting.timer = loop.call_later(self._settings.queue_timeout, self._time_out, waiting)
+        self.meter.finished(finished)
+        if self._log is not None:
+            self._log.write(finished)
+        if self._tracer is not None:
+            explanation = self.dispatcher.explain(finished.request_id)
+            self._tracer.finished(finished, explanation.choices if explanation else ())
 
-    def _time_out(self, waiting: ProxiedRequest) -> None:
-        self._queue.remove(waiting)
-        message = f"no replica had room within {self._settings.queue_timeout:g} s"
-        self._give_up(waiting, message, code="queue_timeout")
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something in the background, at most until the gateway closes."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
-    @property
-    def _has_hope(self) -> bool:
-        """Whether a replica serves, or will by itself: one that just died is started again."""
-        return any(one.row.state in _COMING for one in self._upstreams.values())
+    # the replicas
 
-    def _give_up(self, waiting: ProxiedRequest, message: str, *, code: str) -> None:
-        self._errors += 1
-        if waiting.last_error is None:
-            waiting.refuse(503, message, code=code)
-        else:
-            message = f"every replica failed this request; the last: {waiting.last_error.message}"
-            waiting.refuse(502, message, type="upstream_error")
+    def _upstream(
+        self, row: ReplicaRow, index: int, known: Upstream | None, now: float
+    ) -> Upstream:
+        account = Account(
+            row.name,
+            row.incarnation,
+            row.slots,
+            False,
+            index=index,
+            cells=self._cells,
+            cache_tokens=self._cache_tokens(row),
+            rates=self._rates.join(),
+            requests=known.account.requests if known is not None else 0,
+            errors=known.account.errors if known is not None else 0,
+        )
+        return Upstream(
+            row,
+            account,
+            # Only where it was away: at the start of a deployment nobody is ahead of it.
+            slow_start=self._settings.slow_start if known is not None else 0.0,
+            now=now,
+            breaker_changed=self._breaker_changed,
+        )
+
+    def _cache_tokens(self, row: ReplicaRow) -> int:
+        if not row.traits.prefix_cache:
+            return 0
+        if row.slots is None or self._table.max_model_len is None:
+            return _UNKNOWN_CACHE_TOKENS
+        return row.slots * self._table.max_model_len
 
     def _retire(self, upstream: Upstream) -> None:
         upstream.account.ready = False
-        self._keep(upstream.pool.close())
+        self.spawn(upstream.pool.close())
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _breaker_changed(self, upstream: Upstream) -> None:
+        self.meter.breaker(upstream.row.name, upstream.breaker.state)
+        self._pace_soon()
 
-    def _pass_on(self, request: Request, response: Response, request_id: bytes) -> None:
+    def _pace(self) -> None:
+        """Open slots of replicas that start slowly, or whose breaker may close again."""
+        self._pacing = None
+        now = self.now()
+        changing = [one.pace(now) for one in self.dispatcher.upstreams.values()]
+        if any(changing):
+            self._pace_soon()
+        self.dispatcher.freed()
+
+    def _pace_soon(self) -> None:
+        if self._pacing is None:
+            self._pacing = self._loop.call_later(_PACE_S, self._pace)
+
+    def _sweep(self) -> None:
+        self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
+        if self._keys is not None:
+            self._keys.reload()
+        timeout = self._settings.stall_timeout
+        if not timeout:
+            return
+        now = self.now()
+        for upstream in list(self.dispatcher.upstreams.values()):
+            if upstream.watch(now, timeout):
+                error = UpstreamError(
+                    f"{upstream.row.name} has sent nothing for {upstream.stalled_s:.0f} s"
+                )
+                upstream.break_off(error, now)
+
+    # the routes
+
+    def _pass_on(
+        self, request: Request, response: Response, request_id: str, caller: Caller
+    ) -> None:
         facts = Facts()
-        if not request.headers.get(b"content-type", b"").startswith(b"multipart/"):
+        headers = request.headers
+        if not headers.get(b"content-type", b"").startswith(b"multipart/"):
             try:
                 facts = read_facts(request.body)
             except BadBody as error:
-                _refuse(response, 400, str(error), request_id)
+                self._refuse(response, 400, str(error), request_id, reason="bad_request")
                 return
         if facts.model is not None and self._table.model and facts.model != self._table.model:
             self._refuse_model(response, facts.model, request_id)
             return
-        proxied = ProxiedRequest(
-            self, request, response, request_id=request_id, stream=facts.stream is True
-        )
-        proxied.start()
+        prompt, limit = memoryview(facts.prompt_text), facts.output_limit
+        prompt_tokens = estimate_tokens(len(prompt))
+        if caller is not ANONYMOUS:
+            refusal = self._limiter.admit(caller, prompt_tokens, self.now())
+            if refusal is not None:
+                self._refuse_for_now(response, refusal, request_id)
+                return
+        self.budget.request()
+        engine_headers, traces = self._engine_headers(headers, request_id)
+        ProxiedRequest(
+            self,
+            request,
+            response,
+            id=request_id,
+            route=request.path if request.path in _KNOWN else "other",
+            stream=facts.stream is True,
+            caller=caller,
+            priority=caller.class_of(headers.get(b"x-replicore-priority")),
+            headers=engine_headers,
+            hashes=block_hashes(prompt) if self._caches else None,
+            prompt_tokens=prompt_tokens,
+            output_tokens=self._lengths.expected(limit),
+            output_limit=limit,
+            session=_session(request, facts) if self._sessions else 0,
+            started_at=time.time(),
+            traces=traces,
+        ).start()
 
-    def _answer(self, request: Request, response: Response, request_id: bytes) -> None:
-        headers = [(b"x-request-id", request_id)]
+    def _engine_headers(
+        self, headers: dict[bytes, bytes], request_id: str
+    ) -> tuple[list[tuple[bytes, bytes]], tuple[str, str]]:
+        """Return the headers for the engine, and the trace context: ours and the client's."""
+        fields = request_headers(headers)
+        if self._keys is not None:
+            # The key is the gateway's, and none of the engine's business.
+            fields = [field for field in fields if field[0] != b"authorization"]
+        fields.append((b"x-request-id", request_id.encode("latin-1")))
+        if self._tracer is None:
+            return fields, ("", "")
+        client = headers.get(b"traceparent")
+        ours = child_traceparent(client)
+        dropped = {b"traceparent"} if same_trace(client, ours) else {b"traceparent", b"tracestate"}
+        fields = [field for field in fields if field[0] not in dropped]
+        fields.append((b"traceparent", ours))
+        return fields, (ours.decode("latin-1"), (client or b"").decode("latin-1"))
+
+    def _answer(self, request: Request, response: Response, request_id: str) -> None:
         if request.path in _HEALTH:
-            ready = sum(one.account.ready for one in self._upstreams.values())
-            body = msgspec.json.encode({"ready": ready, "replicas": len(self._upstreams)})
-            response.send(200 if ready else 503, body, headers=headers)
+            upstreams = self.dispatcher.upstreams.values()
+            ready = sum(one.account.ready for one in upstreams)
+            body = {"ready": ready, "replicas": len(upstreams)}
+            self._send(response, body, request_id, status=200 if ready else 503)
         elif request.path == _MODELS:
-            models = {"object": "list", "data": [self._model_card()]}
-            response.send(200, msgspec.json.encode(models), headers=headers)
+            self._send(response, {"object": "list", "data": [self._model_card()]}, request_id)
         elif request.path.startswith(_MODELS + "/"):
             model = unquote(request.path.removeprefix(_MODELS + "/"))
             if model == self._table.model:
-                response.send(200, msgspec.json.encode(self._model_card()), headers=headers)
+                self._send(response, self._model_card(), request_id)
             else:
                 self._refuse_model(response, model, request_id)
         else:
@@ -245,44 +389,99 @@ class Gateway:
             card["simulated"] = True
         return card
 
-    def _refuse_model(self, response: Response, model: str, request_id: bytes) -> None:
-        message = f'the model "{model}" does not exist; this endpoint serves "{self._table.model}"'
-        _refuse(response, 404, message, request_id, code="model_not_found", param="model")
+    def _send(self, response: Response, body: Any, request_id: str, *, status: int = 200) -> None:
+        headers = [(b"x-request-id", request_id.encode("latin-1"))]
+        response.send(status, msgspec.json.encode(body), headers=headers)
 
-    def _refuse_route(self, request: Request, response: Response, request_id: bytes) -> None:
+    # refusals
+
+    def _refuse_caller(self, response: Response, request_id: str) -> None:
+        self._refuse(
+            response,
+            401,
+            "this endpoint needs an API key: authorization: Bearer KEY",
+            request_id,
+            reason="unauthorized",
+            code="invalid_api_key",
+            headers=[(b"www-authenticate", b"Bearer")],
+        )
+
+    def _refuse_for_now(self, response: Response, refusal: Refusal, request_id: str) -> None:
+        self._refuse(
+            response,
+            429,
+            refusal.message,
+            request_id,
+            reason="rate_limited",
+            type=refusal.TYPE,
+            code=refusal.CODE,
+            headers=[(b"retry-after", b"%d" % refusal.retry_after_s)],
+        )
+
+    def _refuse_model(self, response: Response, model: str, request_id: str) -> None:
+        message = f'the model "{model}" does not exist; this endpoint serves "{self._table.model}"'
+        self._refuse(
+            response,
+            404,
+            message,
+            request_id,
+            reason="no_such_model",
+            code="model_not_found",
+            param="model",
+        )
+
+    def _refuse_route(self, request: Request, response: Response, request_id: str) -> None:
         if request.path in _KNOWN:
             message = f"{request.path} does not take {request.method}"
             allowed = b"GET, HEAD" if request.path in _HEALTH | {_MODELS} else b"POST"
-            _refuse(response, 405, message, request_id, code="method_not_allowed", allow=allowed)
+            self._refuse(
+                response,
+                405,
+                message,
+                request_id,
+                reason="bad_request",
+                code="method_not_allowed",
+                headers=[(b"allow", allowed)],
+            )
         else:
             message = f"there is no {request.method} {request.path}"
-            _refuse(response, 404, message, request_id, code="not_found")
+            self._refuse(response, 404, message, request_id, reason="bad_request", code="not_found")
+
+    def _refuse(
+        self,
+        response: Response,
+        status: int,
+        message: str,
+        request_id: str,
+        *,
+        reason: str,
+        type: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        headers: list[tuple[bytes, bytes]] | None = None,
+    ) -> None:
+        self._errors += status >= 500
+        self.meter.refused(reason)
+        fields = [(b"x-request-id", request_id.encode("latin-1")), *(headers or ())]
+        body = error_body(message, type=type, code=code, param=param)
+        response.send(status, body, headers=fields)
 
 
 def _is_passed_on(path: str) -> bool:
     return path.startswith("/v1/") or path in _PASSED_ON
 
 
-def _request_id(request: Request) -> bytes:
+def _request_id(given: bytes | None) -> str:
     """Return the client's own id, as long as it is short, or a new one."""
-    given = request.headers.get(b"x-request-id")
     if given and len(given) <= _LONGEST_REQUEST_ID:
-        return given
-    return os.urandom(16).hex().encode()
+        return given.decode("latin-1")
+    # Different, not secret.
+    return f"{getrandbits(128):032x}"
 
 
-def _refuse(
-    response: Response,
-    status: int,
-    message: str,
-    request_id: bytes,
-    *,
-    code: str | None = None,
-    param: str | None = None,
-    allow: bytes | None = None,
-) -> None:
-    body = error_body(message, code=code, param=param)
-    headers = [(b"x-request-id", request_id)]
-    if allow is not None:
-        headers.append((b"allow", allow))
-    response.send(status, body, headers=headers)
+def _session(request: Request, facts: Facts) -> int:
+    """Return what keeps a conversation together: its id, its user, else how it begins."""
+    given = request.headers.get(b"x-session-id")
+    if given is None and isinstance(facts.user, str):
+        given = facts.user.encode()
+    return session_hash(given or bytes(memoryview(facts.prompt_text)[:256]))

@@ -1,10 +1,15 @@
-"""From the spec's ``[gateway]`` to what a gateway process is told."""
+"""From the spec's ``[gateway]`` to what a gateway worker is told."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from replicore.errors import ConfigError
+from replicore.gateway.exposure import check_exposure
+from replicore.gateway.keys import KeyRing
 from replicore.gateway.routing import POLICIES
 from replicore.gateway.table import Settings
+from replicore.http.tls import Tls
 from replicore.spec import GatewaySpec
 
 # The gateway ends its drain this long before its keeper would kill it.
@@ -12,29 +17,24 @@ _MARGIN_S = 1.0
 
 
 def settings_of(spec: GatewaySpec, *, stop_grace: float = 10.0) -> Settings:
-    """Return the settings.
+    """Return the settings, after a look at the files that they name.
 
     Args:
-        stop_grace: Seconds from the gateway's SIGTERM to its SIGKILL.
+        stop_grace: Seconds from a worker's SIGTERM to its SIGKILL.
 
     Raises:
-        ConfigError: The spec asks for what this version of replicore does not have.
+        ConfigError: This version has no such policy, a file cannot be used, or other machines
+            could use the model without a key.
     """
     if spec.policy not in POLICIES:
         have = ", ".join(POLICIES)
         raise ConfigError(
             f'gateway.policy: "{spec.policy}" is not in this version; these are: {have}'
         )
-    if spec.workers != 1:
-        raise ConfigError(
-            f"gateway.workers: {spec.workers} workers are not in this version; 1 works"
-        )
+    check_exposure(spec.host, has_keys=spec.api_keys_file is not None, insecure=spec.insecure)
     if spec.api_keys_file is not None:
-        raise ConfigError(
-            "gateway.api_keys_file: API keys are not in this version",
-            hint="leave gateway.host on loopback, behind a proxy that checks keys",
-        )
-    return Settings(
+        KeyRing.read(spec.api_keys_file)
+    settings = Settings(
         policy=spec.policy,
         max_queue=spec.max_queue,
         queue_timeout=spec.queue_timeout,
@@ -42,4 +42,30 @@ def settings_of(spec: GatewaySpec, *, stop_grace: float = 10.0) -> Settings:
         header_timeout=spec.header_timeout,
         idle_timeout=spec.idle_timeout,
         drain_timeout=max(stop_grace - _MARGIN_S, stop_grace / 2),
+        stall_timeout=spec.stall_timeout,
+        slow_start=spec.slow_start,
+        resume=spec.resume,
+        api_keys_file=_absolute(spec.api_keys_file),
+        cors_origins=spec.cors_origins,
+        tls_cert=_absolute(spec.tls_cert),
+        tls_key=_absolute(spec.tls_key),
+        access_log=_absolute(spec.access_log),
+        otlp_endpoint=spec.otlp_endpoint,
     )
+    tls_of(settings)
+    return settings
+
+
+def tls_of(settings: Settings) -> Tls | None:
+    """Return the certificate to serve with; None where it is plain HTTP.
+
+    Raises:
+        ConfigError: Certificate or key cannot be used.
+    """
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return Tls(Path(settings.tls_cert), Path(settings.tls_key))
+
+
+def _absolute(path: Path | None) -> str | None:
+    return None if path is None else str(path.absolute())

@@ -1,13 +1,10 @@
-"""What the supervisor and the gateway tell each other over the control socket.
-
-One JSON object a line. The gateway sends ``{"op": "watch"}``; the first line back is a
-:class:`Welcome`, every later one an :class:`Update`. The gateway sends a :class:`Report` a second,
-and after every update.
-"""
+"""What the gateway's parent and its workers tell each other; ``messages.py`` has the lines."""
 
 from __future__ import annotations
 
 import msgspec
+
+from replicore.engines.engine import EngineTraits
 
 
 class ReplicaRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +14,7 @@ class ReplicaRow(msgspec.Struct, frozen=True, kw_only=True):
         state: A replica state of ``deploy/replica.py``; only ``ready`` is routed to.
         slots: Sequences that the engine works on at once; None where unknown (no limit).
         incarnation: Counts the starts; a change means that what was known of the engine is void.
-        prompt_progress: See ``EngineTraits.prompt_progress``.
+        drained: Somebody asked that no new requests go there, whatever its state.
     """
 
     name: str
@@ -25,7 +22,8 @@ class ReplicaRow(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     slots: int | None = None
     incarnation: int = 1
-    prompt_progress: bool = False
+    drained: bool = False
+    traits: EngineTraits = EngineTraits()
 
 
 class ReplicaTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,36 +45,51 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         drain_timeout: How long requests that are being served may go on when it is stopped.
+        stall_timeout: Silence after which a replica that has requests is taken for hung; 0: never.
+        slow_start: Time in which a restarted replica is given its slots one after the other.
+        otlp_endpoint: See the spec; so are all others.
     """
 
-    policy: str = "least_outstanding"
+    policy: str = "least_work"
     max_queue: int = 1024
     queue_timeout: float = 30.0
     max_body: int = 64 * 1024 * 1024
     header_timeout: float = 10.0
     idle_timeout: float = 75.0
     drain_timeout: float = 9.0
-
-
-class Welcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The supervisor's first line to a gateway."""
-
-    settings: Settings
-    table: ReplicaTable
-
-
-class Update(msgspec.Struct, frozen=True, kw_only=True):
-    """The supervisor's line at every change of the table."""
-
-    table: ReplicaTable
+    stall_timeout: float = 60.0
+    slow_start: float = 5.0
+    resume: bool = True
+    api_keys_file: str | None = None
+    cors_origins: tuple[str, ...] = ()
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    access_log: str | None = None
+    otlp_endpoint: str | None = None
 
 
 class ReplicaStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Counters of one replica since the gateway started; ``outstanding`` is now."""
+    """Counters of one replica since the gateway started, and what is believed of it now.
+
+    Attributes:
+        outstanding: Requests there now.
+        prefill_tokens: Prompt tokens that it is believed to have still to work through.
+        decode_tokens: Output tokens that it is still expected to make.
+        prefill_tokens_per_s: Learned rate; None before the first sample.
+        decode_tokens_per_s: Likewise, of all slots together.
+        breaker: ``closed``, ``open`` or ``half_open``.
+        stalled_s: How long it has sent nothing although it has requests; 0 where that is not long.
+    """
 
     outstanding: int
     requests: int
     errors: int
+    prefill_tokens: float = 0.0
+    decode_tokens: float = 0.0
+    prefill_tokens_per_s: float | None = None
+    decode_tokens_per_s: float | None = None
+    breaker: str = "closed"
+    stalled_s: float = 0.0
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,9 +105,3 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     errors: int
     revision: int = 0
     replicas: dict[str, ReplicaStats]
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The gateway's line to the supervisor, once a second."""
-
-    stats: Stats

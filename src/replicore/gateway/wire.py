@@ -1,15 +1,19 @@
 """What the gateway reads and changes of the bytes that pass through it. Pure.
 
-Bodies go through unchanged, with one exception: a stream for an engine that reports prefill
-progress is asked for these reports, which are taken out again (see
-``EngineTraits.prompt_progress``).
+Bodies go through unchanged, with one exception: a stream is asked for what the gateway needs to
+look after it, prefill progress or token ids, and these are taken out again (see ``EngineTraits``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
+
+from replicore.engines.engine import EngineTraits
+from replicore.http.sse import DONE, SseParser
 
 EVENT_STREAM = b"text/event-stream"
 
@@ -30,27 +34,82 @@ _HOP_BY_HOP = frozenset(
 _REQUEST_ONLY = frozenset(
     {b"host", b"content-length", b"expect", b"accept-encoding", b"x-request-id"}
 )
-_RESPONSE_ONLY = frozenset({b"date", b"server", b"x-request-id", b"x-replicore-replica"})
+_NOT_REQUESTED = _HOP_BY_HOP | _REQUEST_ONLY
+NOT_ANSWERED = _HOP_BY_HOP | {
+    b"date",
+    b"server",
+    b"x-request-id",
+    b"x-replicore-replica",
+    # which web pages may call is for the gateway to say
+    b"access-control-allow-origin",
+    b"access-control-allow-credentials",
+    b"access-control-allow-headers",
+    b"access-control-allow-methods",
+    b"access-control-expose-headers",
+}
 
 # An event that is longer than this is passed on in parts: memory per stream is bounded.
 _LONGEST_EVENT = 1024 * 1024
 
 _PROGRESS_KEY = b'"return_progress"'
 _PROGRESS_EVENT = b'"prompt_progress"'
+_IDS_KEY = b'"return_token_ids"'
+# Inside a JSON string the quotes would be escaped, so this never is a part of a text.
+_IDS = re.compile(rb',"(?:prompt_)?token_ids":(?:\[[^\]]*\]|null)')
+_TOKEN_IDS = b',"token_ids":['
+_ANY_IDS = b'token_ids":'
+
+_EVENT_END = re.compile(rb"\n\n|\r\n\r\n")
+_SERVER_ERROR = 500
+
+_USAGE = b'"usage":'
+_USAGE_TAIL_BYTES = 4096
+_PROMPT_TOKENS = re.compile(rb'"prompt_tokens":\s*(\d+)')
+_COMPLETION_TOKENS = re.compile(rb'"completion_tokens":\s*(\d+)')
 
 
 class BadBody(Exception):
     """Raised for a request body that a client must mend; the message is for the client."""
 
 
-class Facts(msgspec.Struct, frozen=True):
-    """What routing needs to know of a request's body."""
+_NOTHING = msgspec.Raw()
+
+
+class Facts(msgspec.Struct, gc=False):
+    """What routing needs to know of a request's body.
+
+    Attributes:
+        max_tokens: As given; so is whatever has no narrower type here, for the engine to judge.
+        messages: JSON text of the value; empty where there is none.
+    """
 
     model: str | None = None
     stream: bool | None = None
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    user: Any = None
+    messages: msgspec.Raw = _NOTHING
+    prompt: msgspec.Raw = _NOTHING
+    input: msgspec.Raw = _NOTHING
+
+    @property
+    def prompt_text(self) -> msgspec.Raw:
+        """JSON text of the prompt, in whatever form it came."""
+        return self.messages or self.prompt or self.input
+
+    @property
+    def output_limit(self) -> int | None:
+        """Tokens that the client allows; None where it set no limit."""
+        limit = self.max_completion_tokens or self.max_tokens
+        return limit if isinstance(limit, int) and limit > 0 else None
+
+
+class _ErrorEvent(msgspec.Struct, gc=False):
+    error: Any = None
 
 
 _decoder = msgspec.json.Decoder(Facts)
+_decode_error = msgspec.json.Decoder(_ErrorEvent).decode
 
 
 def read_facts(body: bytes) -> Facts:
@@ -67,33 +126,134 @@ def read_facts(body: bytes) -> Facts:
         raise BadBody(f"the request body is not valid JSON: {error}") from error
 
 
-def ask_for_progress(body: bytes) -> bytes | None:
-    """Return ``body`` with ``"return_progress": true``; None if the client speaks of it itself."""
-    start = body.find(b"{")
-    if start < 0 or _PROGRESS_KEY in body:
-        return None
-    rest = body[start + 1 :]
-    comma = b"" if rest.lstrip().startswith(b"}") else b","
-    return b"%b%b:true%b%b" % (body[: start + 1], _PROGRESS_KEY, comma, rest)
+def ask_the_engine(body: bytes, traits: EngineTraits, *, ids: bool) -> tuple[bytes, Filter]:
+    """Return the body of a stream's request with what the gateway asks for, and what to take out.
+
+    What the client speaks of itself is left alone.
+    """
+    asked = b""
+    takes_progress = traits.prompt_progress and _PROGRESS_KEY not in body
+    takes_ids = ids and traits.token_ids and _IDS_KEY not in body
+    if takes_progress:
+        asked += _PROGRESS_KEY + b":true,"
+    if takes_ids:
+        asked += _IDS_KEY + b":true,"
+    start = body.find(b"{") + 1
+    if not asked or not start:
+        return body, Filter()
+    if body[start:].lstrip().startswith(b"}"):
+        asked = asked[:-1]
+    return body[:start] + asked + body[start:], Filter(takes_progress, takes_ids)
 
 
-def request_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def request_headers(headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
     """Return the headers of a client's request that an engine should see."""
-    fields = list(headers)
-    dropped = _HOP_BY_HOP | _REQUEST_ONLY | _named_by_connection(fields)
-    return [(name, value) for name, value in fields if name not in dropped]
+    named = headers.get(b"connection")
+    if named is None or named in (b"keep-alive", b"close"):
+        return [field for field in headers.items() if field[0] not in _NOT_REQUESTED]
+    dropped = _NOT_REQUESTED | _named_by_connection(named)
+    return [field for field in headers.items() if field[0] not in dropped]
 
 
-def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
+def _named_by_connection(value: bytes) -> set[bytes]:
     """Return the headers that ``connection`` names as meant for one hop (RFC 9110, 7.6.1)."""
-    values = (value.lower() for name, value in headers if name == b"connection")
-    return {name.strip() for value in values for name in value.split(b",")}
+    return {name.strip() for name in value.lower().split(b",")}
 
 
 def response_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Return the headers of an engine's response that the client should see."""
-    dropped = _HOP_BY_HOP | _RESPONSE_ONLY
-    return [(name, value) for name, value in headers if name not in dropped]
+    return [field for field in headers if field[0] not in NOT_ANSWERED]
+
+
+def without_token_ids(events: bytes) -> bytes:
+    """Return the events without the ids that the client did not ask for."""
+    found = events.count(_ANY_IDS)
+    if found == 1:
+        # Nearly every read of a stream: one event with its ids.
+        before, key, rest = events.partition(_TOKEN_IDS)
+        if key:
+            return before + rest.partition(b"]")[2]
+    return _IDS.sub(b"", events) if found else events
+
+
+def usage_of(tail: bytes) -> tuple[int | None, int | None]:
+    """Return prompt and output tokens from the end of a body or a stream, where they are told."""
+    at = tail.rfind(_USAGE, max(0, len(tail) - _USAGE_TAIL_BYTES))
+    if at < 0:
+        return None, None
+    prompt = _PROMPT_TOKENS.search(tail, at)
+    output = _COMPLETION_TOKENS.search(tail, at)
+    return (int(prompt[1]) if prompt else None), (int(output[1]) if output else None)
+
+
+class Examined:
+    """A stream's events, looked at one by one.
+
+    Attributes:
+        good: Events up to the first that must not be passed on, or all.
+        count: Of them with an object.
+        done: Whether the stream's end is among them.
+        trouble: Payload of the first event that is no OpenAI event, or that reports a failure of
+            the engine; None if there is none.
+    """
+
+    __slots__ = ("count", "done", "good", "trouble")
+
+    def __init__(self, good: bytes, count: int, done: bool, trouble: bytes | None) -> None:
+        self.good = good
+        self.count = count
+        self.done = done
+        self.trouble = trouble
+
+
+def examine(events: bytes) -> Examined:
+    """Look at events of which some are not plain objects."""
+    start, count, done = 0, 0, False
+    for end in _event_ends(events):
+        payloads = SseParser().feed(events[start:end])
+        for payload in payloads:
+            if payload == DONE:
+                done = True
+            elif _is_trouble(payload):
+                return Examined(events[:start], count, done, payload)
+            else:
+                count += 1
+        start = end
+    return Examined(events, count, done, None)
+
+
+def _event_ends(events: bytes) -> Iterator[int]:
+    """Yield the index after each event's empty line."""
+    for match in _EVENT_END.finditer(events):
+        yield match.end()
+
+
+def _is_trouble(payload: bytes) -> bool:
+    """Whether an event tells that the engine is broken: not an object, or an error of its own."""
+    try:
+        event = _decode_error(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return True
+    error = event.error
+    if error is None:
+        return False
+    code = error.get("code") if isinstance(error, dict) else None
+    return not (isinstance(code, int) and code < _SERVER_ERROR)
+
+
+class Filter:
+    """What to take out of a stream again.
+
+    Attributes:
+        progress: Prefill progress, which is only looked for until the first other event.
+        ids: Token ids.
+    """
+
+    __slots__ = ("ids", "progress")
+
+    def __init__(self, progress: bool = False, ids: bool = False) -> None:
+        self.progress = progress
+        self.ids = ids
 
 
 class EventGate:
@@ -113,17 +273,22 @@ class EventGate:
         """Return the events that these bytes complete, possibly none."""
         if self._held:
             data = self._held + data
-        end = _last_event_end(data)
-        if not end and len(data) > _LONGEST_EVENT:
-            end = len(data)
-        self._held = data[end:]
-        events = data[:end]
-        return self._without_progress(events) if self._drop_progress else events
+            self._held = b""
+        if not data.endswith(b"\n\n"):
+            data = self._cut(data)
+        return self._without_progress(data) if self._drop_progress else data
 
     def rest(self) -> bytes:
         """Return what is left when the stream ended by itself: bytes without a last empty line."""
         held, self._held = self._held, b""
         return held
+
+    def _cut(self, data: bytes) -> bytes:
+        end = _last_event_end(data)
+        if not end and len(data) > _LONGEST_EVENT:
+            return data
+        self._held = data[end:]
+        return data[:end]
 
     def _without_progress(self, events: bytes) -> bytes:
         start = 0
@@ -137,8 +302,6 @@ class EventGate:
 
 def _last_event_end(data: bytes) -> int:
     """Return the index after the last empty line, 0 if there is none."""
-    if data.endswith(b"\n\n"):
-        return len(data)
     unix = data.rfind(b"\n\n")
     dos = data.rfind(b"\r\n\r\n")
     return max(unix + 2 if unix >= 0 else 0, dos + 4 if dos >= 0 else 0)

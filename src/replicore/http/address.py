@@ -12,7 +12,7 @@ def authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, *, scheme: str = "http") -> str:
     """Return the URL of a listening socket, as this machine reaches it."""
     host, port = listener.getsockname()[:2]
-    return f"http://{authority(_ANY.get(host, host), port)}"
+    return f"{scheme}://{authority(_ANY.get(host, host), port)}"

@@ -26,6 +26,12 @@ _MiB = 1024 * 1024
 # A host name that IDNA cannot encode is a UnicodeError.
 _CONNECT_ERRORS = (OSError, TimeoutError, UnicodeError)
 
+# What an engine may send before, between and after the parts of a body: heads (each 1xx has one),
+# chunk extensions, trailers.
+_MOST_UNREAD_BYTES = 64 * 1024
+_MOST_HEADERS = 100
+_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
+
 # struct linger {on, seconds}: close(2) then sends RST instead of FIN (socket(7)).
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -58,10 +64,12 @@ def encode_request(
 ) -> bytes:
     """Return a request's bytes with its ``content-length``; ``host`` is the authority."""
     lines = [f"{method} {target} HTTP/1.1\r\nhost: {host}".encode("latin-1")]
-    lines += [b"%b: %b" % field for field in headers]
+    lines += map(b": ".join, headers)
     if body or method not in ("GET", "HEAD"):
-        lines.append(b"content-length: %d" % len(body))
-    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+        lines.append(b"content-length: %d\r\n\r\n%b" % (len(body), body))
+    else:
+        lines.append(b"\r\n")
+    return b"\r\n".join(lines)
 
 
 class Exchange:
@@ -70,15 +78,16 @@ class Exchange:
     Attributes:
         sent_at: ``time.perf_counter()`` when the request was handed to the kernel; None before.
         done: Whether the sink has had its last callback, or the exchange was cancelled.
+        paused: Whether :meth:`pause` was called last, not :meth:`resume`.
     """
 
-    __slots__ = ("_connection", "_paused", "_pool", "_task", "done", "request", "sent_at", "sink")
+    __slots__ = ("_connection", "_pool", "_task", "done", "paused", "request", "sent_at", "sink")
 
     def __init__(self, pool: Pool, request: bytes, sink: ResponseSink) -> None:
         self._pool = pool
         self._connection: _Connection | None = None
         self._task: asyncio.Task[None] | None = None
-        self._paused = False
+        self.paused = False
         self.request = request
         self.sink = sink
         self.sent_at: float | None = None
@@ -96,12 +105,12 @@ class Exchange:
 
     def pause(self) -> None:
         """Stop reading: the engine's writes fill the kernel's buffers, then block."""
-        self._paused = True
+        self.paused = True
         if self._connection is not None:
             self._connection.pause()
 
     def resume(self) -> None:
-        self._paused = False
+        self.paused = False
         if self._connection is not None:
             self._connection.resume()
 
@@ -109,7 +118,7 @@ class Exchange:
         self._connection = connection
         self.sent_at = time.perf_counter()
         connection.begin(self)
-        if self._paused:
+        if self.paused:
             connection.pause()
 
     def detach(self) -> None:
@@ -186,6 +195,11 @@ class Pool:
         if self._connections:
             await self._all_lost.wait()
 
+    def forget(self, connection: _Connection) -> None:
+        """Send nothing more on a connection that waited for its next request."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+
     def release(self, connection: _Connection) -> None:
         if self._closed:
             connection.abort()
@@ -194,8 +208,7 @@ class Pool:
 
     def connection_lost(self, connection: _Connection) -> None:
         self._connections.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
+        self.forget(connection)
         if self._closed and not self._connections:
             self._all_lost.set()
 
@@ -234,8 +247,34 @@ class Pool:
         return f"cannot connect to {self.endpoint}: {reason}"
 
 
+class _BadResponse(Exception):
+    """Raised inside the parser's callbacks for what llhttp accepts and we do not."""
+
+
 class _Connection(asyncio.Protocol):
-    """One connection to the endpoint; carries one exchange at a time."""
+    """One connection to the endpoint; carries one exchange at a time.
+
+    It is used again only if the engine said so, the request had left before the response ended, and
+    not a byte followed it: after anything odd, the next response could be somebody else's.
+    """
+
+    __slots__ = (
+        "_aborted",
+        "_body",
+        "_complete",
+        "_exchange",
+        "_framed",
+        "_got_bytes",
+        "_headers",
+        "_in_body",
+        "_keep_alive",
+        "_parser",
+        "_pool",
+        "_reused",
+        "_transport",
+        "_unread_bytes",
+        "on_body",
+    )
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -243,17 +282,16 @@ class _Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._reused = False
         self._aborted = False
-        self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
-        self._reset()
-
-    def _reset(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
+        self.on_body = self._body.append  # a callback of httptools too: no frame of ours per chunk
         self._got_bytes = False
+        self._unread_bytes = 0
         self._in_body = False
-        self._complete = False
         self._framed = False
+        self._complete = False
         self._keep_alive = False
+        self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
 
     def keep(self) -> bool:
         """Make this a kept connection, which may turn out stale; False if it is lost already."""
@@ -261,8 +299,9 @@ class _Connection(asyncio.Protocol):
         return self._transport is not None
 
     def begin(self, exchange: Exchange) -> None:
-        self._reset()
         self._exchange = exchange
+        self._got_bytes = self._in_body = self._complete = False
+        self._unread_bytes = 0
         if self._transport is None:
             self.connection_lost(None)
         else:
@@ -319,43 +358,61 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
         if exchange is None or exchange.done:
+            self._pool.forget(self)
             self.abort()
             return
         self._got_bytes = True
+        problem = None
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError:
-            # A bug in a sink; connection_lost tells the exchange.
-            self.abort()
-            raise
-        except httptools.HttpParserError as error:
-            exchange.fail(f"{self._pool.endpoint} sent an invalid HTTP response: {error}")
-            self.abort()
-            return
-        if self._body and not exchange.done:
-            body = self._body
-            self._body = []
-            exchange.sink.on_body(body[0] if len(body) == 1 else b"".join(body))
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            problem = self._explain(error)
+        body = self._body
+        if body:
+            part = body[0] if len(body) == 1 else b"".join(body)
+            body.clear()
+            self._unread_bytes = 0
+            if not exchange.done:
+                exchange.sink.on_body(part)
+        elif not self._complete:
+            self._unread_bytes += len(data)
+            if self._unread_bytes > _MOST_UNREAD_BYTES:
+                problem = f"more than {_MOST_UNREAD_BYTES} bytes without a part of a body"
         if self._complete:
-            self._finish(exchange)
+            self._finish(exchange, is_clean=problem is None)
+        elif problem is not None:
+            exchange.fail(f"{self._pool.endpoint} sent an invalid HTTP response: {problem}")
+            self.abort()
 
     # httptools callbacks
 
+    def on_message_begin(self) -> None:
+        if self._complete:
+            raise _BadResponse("bytes after the end of the response")
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        if not self._in_body:
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         headers, self._headers = self._headers, []
-        if status < 200:
+        if not 200 <= status <= 599:
+            if status < 100 or status > 599 or status == 101:
+                raise _BadResponse(f"status {status}")
             return
+        if len(headers) > _MOST_HEADERS:
+            raise _BadResponse(f"more than {_MOST_HEADERS} headers")
+        self._framed = _is_framed(headers)
         self._in_body = True
-        self._framed = any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)
-        if self._exchange is not None and not self._exchange.done:
-            self._exchange.sink.on_head(status, headers)
-
-    def on_body(self, body: bytes) -> None:
-        self._body.append(body)
+        exchange = self._exchange
+        if exchange is None or exchange.done:
+            return
+        exchange.sink.on_head(status, headers)
+        if exchange.request[:5] == b"HEAD ":
+            # The parser would wait for a body; it cannot be told otherwise, nor be used again.
+            self._complete = True
+            raise _BadResponse("no more is read of a response to HEAD")
 
     def on_message_complete(self) -> None:
         if self._in_body:
@@ -363,18 +420,53 @@ class _Connection(asyncio.Protocol):
             # Only known now: the parser starts anew after this callback.
             self._keep_alive = self._parser.should_keep_alive()
 
-    def _finish(self, exchange: Exchange) -> None:
-        """End the exchange; keep the connection if the engine keeps it."""
+    # inside
+
+    def _explain(self, error: Exception) -> str:
+        if isinstance(error, httptools.HttpParserUpgrade):
+            return "it switches to another protocol"
+        if not isinstance(error, httptools.HttpParserCallbackError):
+            return str(error)
+        if isinstance(error.__context__, _BadResponse):
+            return str(error.__context__)
+        # A bug in a sink; connection_lost tells the exchange.
+        self.abort()
+        raise error
+
+    def _finish(self, exchange: Exchange, *, is_clean: bool) -> None:
+        """End the exchange; keep the connection if the engine keeps it and nothing was odd."""
         self._exchange = None
         exchange.detach()
-        if self._keep_alive and self.keep():
-            self.resume()
+        transport = self._transport
+        if (
+            is_clean
+            and self._keep_alive
+            and not self._aborted
+            and transport is not None
+            and not transport.get_write_buffer_size()
+        ):
+            self._reused = True
+            if exchange.paused:
+                transport.resume_reading()
             self._pool.release(self)
         else:
             self.abort()
         if not exchange.done:
             exchange.done = True
             exchange.sink.on_end()
+
+
+def _is_framed(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether something other than the end of the connection ends the body."""
+    framing = [field for field in headers if field[0] in _FRAMING]
+    if not framing:
+        return False
+    if len(framing) > 1:
+        raise _BadResponse("content-length or transfer-encoding are given twice, or both")
+    name, value = framing[0]
+    if name == b"transfer-encoding" and value.lower() != b"chunked":
+        raise _BadResponse("a transfer-encoding other than chunked")
+    return True
 
 
 def split_endpoint(endpoint: str) -> tuple[str, int]:

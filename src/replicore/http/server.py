@@ -1,9 +1,9 @@
 """An HTTP/1.1 server without a task per connection.
 
-A connection is an :class:`asyncio.Protocol` that feeds httptools. When a request is complete, the
-handler is called with it and with the :class:`Response` to write to; the handler returns at once
-and may write later, from timers or from another connection's callbacks. Requests that a client
-pipelines wait in the connection until the response before them is done.
+A connection is an :class:`asyncio.Protocol`. When a request is complete, the handler is called with
+it and with the :class:`Response` to write to; the handler returns at once and may write later, from
+timers or from another connection's callbacks. What a client pipelines waits, unread, until the
+response before it is done.
 
 Nothing here knows what is served: the gateway and the simulator are two handlers.
 """
@@ -13,26 +13,44 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import cast
 
-import httptools
-
+from replicore.http.body import ChunkedBody, SizedBody
+from replicore.http.request import (
+    BadRequest,
+    Request,
+    body_length,
+    check_unfinished,
+    read_head,
+)
+from replicore.http.tls import Tls
 from replicore.openai import error_body
+
+__all__ = ["Handler", "HttpServer", "Limits", "Request", "Response", "listen", "serve"]
 
 logger = logging.getLogger(__name__)
 
 _KiB = 1024
 _MiB = 1024 * _KiB
 
-# How many complete requests a connection holds before it stops reading; pipelining is rare.
-_MAX_PIPELINED = 8
+# How long the end of a refused request is read and dropped, seconds: closing a socket with unread
+# bytes resets the connection, and the client may lose our answer to that (RFC 9112, 9.6).
+_LINGER_S = 2.0
+
+_CR = 0x0D
+
+_NO_BODY = SizedBody(0)
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+_BODYLESS = (204, 304)
+
+# The size lines of chunks, up to what most are.
+_SIZE_LINES = [b"%x\r\n" % size for size in range(2048)]
+_SIZED = len(_SIZE_LINES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +59,11 @@ class Limits:
 
     Attributes:
         header_bytes: Request line and headers; nginx allows 32 KiB, Node 16 KiB.
-        header_timeout: From the first byte of a request to the end of its headers.
+        header_timeout: From the first byte of a request to the end of its headers; with TLS also
+            for the handshake.
         body_timeout: Longest silence within a body.
+        body_rate: Bytes per second that a body must have brought on average, once
+            ``body_timeout`` is over: Apache's ``MinRate``.
         idle_timeout: Between two requests of one connection; nginx's default.
         write_timeout: How long a client may not read at all of a response that waits for it.
     """
@@ -51,33 +72,9 @@ class Limits:
     body_bytes: int = 64 * _MiB
     header_timeout: float = 10.0
     body_timeout: float = 30.0
+    body_rate: float = 500.0
     idle_timeout: float = 75.0
     write_timeout: float = 300.0
-
-
-class Request:
-    """One complete request. Header names are lower case; repeated headers are joined by ``, ``."""
-
-    __slots__ = ("body", "headers", "http_version", "keep_alive", "method", "path", "query")
-
-    def __init__(
-        self,
-        method: str,
-        target: bytes,
-        headers: dict[bytes, bytes],
-        body: bytes,
-        *,
-        http_version: str = "1.1",
-        keep_alive: bool = True,
-    ) -> None:
-        path, _, query = _origin_form(target).decode("latin-1").partition("?")
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.body = body
-        self.http_version = http_version
-        self.keep_alive = keep_alive
 
 
 class Response:
@@ -87,6 +84,7 @@ class Response:
     after the client left do nothing, so a handler need not check before every write.
 
     Attributes:
+        extra: Header lines that this response has whatever comes, each with its line end.
         on_disconnect: Called once if the client leaves before the response is done.
         on_pause: Called when the client reads slower than is written.
         on_resume: Called when it has caught up.
@@ -95,22 +93,30 @@ class Response:
     """
 
     __slots__ = (
+        "_bodyless",
         "_chunked",
         "_connection",
         "_request",
+        "_write",
         "done",
+        "extra",
         "on_disconnect",
         "on_pause",
         "on_resume",
         "started",
     )
 
-    def __init__(self, connection: _Connection, request: Request) -> None:
+    def __init__(
+        self, connection: _Connection, request: Request, write: Callable[[bytes], None]
+    ) -> None:
         self._connection = connection
         self._request = request
+        self._write = write
+        self._bodyless = request.method == "HEAD"
         self._chunked = False
         self.started = False
         self.done = False
+        self.extra = b""
         self.on_disconnect: Callable[[], None] | None = None
         self.on_pause: Callable[[], None] | None = None
         self.on_resume: Callable[[], None] | None = None
@@ -126,10 +132,13 @@ class Response:
         """Write a whole response."""
         if self.done:
             return
-        fields = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers]
-        head = self._head(status, fields)
         self.started = True
-        self._connection.write(head if self._request.method == "HEAD" else head + body)
+        if status in _BODYLESS:
+            self._write(self._head(status, headers))
+        else:
+            framing = b"content-type: %b\r\ncontent-length: %d\r\n" % (content_type, len(body))
+            head = self._head(status, headers, framing)
+            self._write(head if self._bodyless else head + body)
         self._finish()
 
     def start(self, status: int, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
@@ -141,27 +150,37 @@ class Response:
         if self.done:
             return
         self.started = True
-        has_length = any(name == b"content-length" for name, _ in headers)
-        self._chunked = not has_length and self._request.http_version != "1.0"
-        fields = [*headers, (b"transfer-encoding", b"chunked")] if self._chunked else headers
-        if not has_length and not self._chunked:
-            self._request.keep_alive = False
-        self._connection.write(self._head(status, fields))
+        framing = b""
+        if status in _BODYLESS:
+            self._bodyless = True
+        elif not any(name == b"content-length" for name, _ in headers):
+            if self._request.http_version == "1.0":
+                self._request.keep_alive = False
+            else:
+                self._chunked = True
+                framing = b"transfer-encoding: chunked\r\n"
+        self._write(self._head(status, headers, framing))
 
     def write(self, data: bytes) -> None:
         """Write a part of the body, as one chunk."""
-        if self.done or not data or self._request.method == "HEAD":
+        if self.done or not data or self._bodyless:
             return
         if self._chunked:
-            data = b"%x\r\n%b\r\n" % (len(data), data)
-        self._connection.write(data)
+            size = len(data)
+            line = _SIZE_LINES[size] if size < _SIZED else b"%x\r\n" % size
+            data = line + data + b"\r\n"
+        self._write(data)
 
-    def end(self) -> None:
-        """End the body; the connection goes on to its next request."""
+    def end(self, *, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        """End the body; the connection goes on to its next request.
+
+        Args:
+            trailers: Fields after the body; they are left out where it is not in chunks.
+        """
         if self.done:
             return
-        if self._chunked and self._request.method != "HEAD":
-            self._connection.write(b"0\r\n\r\n")
+        if self._chunked and not self._bodyless:
+            self._write(b"0\r\n%b\r\n" % _fields(trailers) if trailers else b"0\r\n\r\n")
         self._finish()
 
     def abort(self) -> None:
@@ -170,13 +189,18 @@ class Response:
             self.done = True
             self._connection.abort()
 
-    def _head(self, status: int, fields: Sequence[tuple[bytes, bytes]]) -> bytes:
-        reason = _REASONS.get(status, b"")
-        lines = [b"HTTP/1.1 %d %b" % (status, reason), b"date: " + self._connection.server.date]
-        lines += [b"%b: %b" % field for field in fields]
-        if not self._request.keep_alive or self._connection.is_last:
-            lines.append(b"connection: close")
-        return b"\r\n".join(lines) + b"\r\n\r\n"
+    def _head(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], framing: bytes = b""
+    ) -> bytes:
+        request, server = self._request, self._connection.server
+        line = server.status_lines.get(status) or server.status_line(status)
+        if not request.keep_alive or server.closing:
+            end = b"connection: close\r\n\r\n"
+        elif request.http_version == "1.0":
+            end = b"connection: keep-alive\r\n\r\n"
+        else:
+            end = b"\r\n"
+        return line + framing + self.extra + (_fields(headers) if headers else b"") + end
 
     def _finish(self) -> None:
         self.done = True
@@ -184,27 +208,11 @@ class Response:
         self._connection.response_done(keep_alive=self._request.keep_alive)
 
 
+def _fields(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    return b"\r\n".join(map(b": ".join, headers)) + b"\r\n"
+
+
 Handler = Callable[[Request, Response], None]
-
-
-def _origin_form(target: bytes) -> bytes:
-    """Return the target without scheme and authority, which a server must accept too.
-
-    Source: RFC 9112, 3.2.2.
-    """
-    if not target.lower().startswith((b"http://", b"https://")):
-        return target
-    _, _, path = target.partition(b"//")[2].partition(b"/")
-    return b"/" + path
-
-
-class _Refused(Exception):
-    """A request that is answered by the connection itself, which then closes."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 class HttpServer:
@@ -216,21 +224,29 @@ class HttpServer:
     # Deadlines are looked at this often, seconds: one timer for all connections, none per request.
     _SWEEP = 0.5
 
-    def __init__(self, handler: Handler, limits: Limits) -> None:
+    def __init__(self, handler: Handler, limits: Limits, *, tls: Tls | None = None) -> None:
         self.handler = handler
         self.limits = limits
         self.connections: set[_Connection] = set()
-        self.date = b""
+        self.status_lines: dict[int, bytes] = {}
+        self.soon = 0.0
         self.closing = False
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._all_closed = asyncio.Event()
 
     async def start(self, sock: socket.socket) -> None:
-        self._sweep()
-        self._server = await self._loop.create_server(
-            lambda: _Connection(self), sock=sock, backlog=4096
+        self._tick()
+        seconds = self.limits.header_timeout if self._tls is not None else None
+        self._server = await self.loop.create_server(
+            lambda: _Connection(self),
+            sock=sock,
+            backlog=4096,
+            ssl=self._tls.context if self._tls is not None else None,
+            ssl_handshake_timeout=seconds,
+            ssl_shutdown_timeout=seconds,
         )
 
     def close(self) -> None:
@@ -254,12 +270,27 @@ class HttpServer:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _sweep(self) -> None:
-        self.date = formatdate(usegmt=True).encode()
-        now = self._loop.time()
+    def status_line(self, status: int) -> bytes:
+        """Return the status line and the date; kept until the date may have changed."""
+        date = formatdate(usegmt=True).encode()
+        line = b"HTTP/1.1 %d %b\r\ndate: %b\r\n" % (status, _REASONS.get(status, b""), date)
+        self.status_lines[status] = line
+        return line
+
+    def sweep(self, now: float) -> None:
+        """End what is over its time at ``now``, a time of the loop's clock.
+
+        Until the next sweep, deadlines are counted from ``soon``: they are never early, and no
+        request has to ask for the time.
+        """
+        self.status_lines.clear()
+        self.soon = now + self._SWEEP
         for connection in list(self.connections):
             connection.check_deadline(now)
-        self._timer = self._loop.call_later(self._SWEEP, self._sweep)
+
+    def _tick(self) -> None:
+        self.sweep(self.loop.time())
+        self._timer = self.loop.call_later(self._SWEEP, self._tick)
 
     def connection_closed(self, connection: _Connection) -> None:
         self.connections.discard(connection)
@@ -268,10 +299,14 @@ class HttpServer:
 
 
 async def serve(
-    handler: Handler, *, sock: socket.socket, limits: Limits | None = None
+    handler: Handler,
+    *,
+    sock: socket.socket,
+    limits: Limits | None = None,
+    tls: Tls | None = None,
 ) -> HttpServer:
     """Serve ``handler`` on a listening socket until :meth:`HttpServer.close`."""
-    server = HttpServer(handler, limits or Limits())
+    server = HttpServer(handler, limits or Limits(), tls=tls)
     await server.start(sock)
     return server
 
@@ -298,42 +333,53 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
 
 
 class _Connection(asyncio.Protocol):
-    """One client connection: parses requests, serves them one after the other."""
+    """One client connection: reads requests, serves them one after the other."""
+
+    __slots__ = (
+        "_body",
+        "_body_since",
+        "_checked",
+        "_closing",
+        "_deadline",
+        "_held",
+        "_paused",
+        "_refused",
+        "_request",
+        "_response",
+        "_transport",
+        "_write",
+        "server",
+    )
 
     def __init__(self, server: HttpServer) -> None:
         self.server = server
-        self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._waiting: deque[Request] = deque()
+        self._write: Callable[[bytes], None] = _drop
+        self._held = b""  # a head that is not all here, or what came during a response
+        self._checked = 0  # how much of it is known not to end a head
+        self._request: Request | None = None  # the one whose body is being read
+        self._body: SizedBody | ChunkedBody = _NO_BODY
+        self._body_since = 0.0
         self._response: Response | None = None
+        self._refused = False
         self._closing = False
         self._paused = False
-        self._in_request = False
-        self._in_head = False
-        self._upgrade = False
-        self._steps = 0
         self._deadline: float | None = None
-        self._reset()
-
-    def _reset(self) -> None:
-        self._target = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._head_bytes = 0
-        self._unparsed_bytes = 0
-        self._body = bytearray()
-        self._body_bytes = 0
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._write = self._transport.write
         self.server.connections.add(self)
-        self._set_deadline(self.server.limits.idle_timeout)
+        self._deadline = self.server.soon + self.server.limits.idle_timeout
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._waiting.clear()
-        self._body = bytearray()
+        self._write = _drop
+        self._held = b""
+        self._request = None
+        self._body = _NO_BODY
         response, self._response = self._response, None
         self.server.connection_closed(self)
         if response is not None and not response.done:
@@ -346,156 +392,46 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
-        steps = self._steps
+        checked = 0
+        if self._held:
+            checked = self._checked
+            data = self._held + data
+            self._held = b""
         try:
-            self._parser.feed_data(data)
-            if self._in_request and self._steps == steps:
-                self._limit_unfinished(len(data))
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            if not isinstance(cause, _Refused):
-                raise
-            self._refuse(cause)
-        except _Refused as refused:
+            self._read(data, checked)
+        except BadRequest as refused:
             self._refuse(refused)
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._parser.get_method() != b"CONNECT":
-                self._ignore_upgrade(data[upgrade.args[0] :])
-                return
-            # The request was handed on as if it had not asked (RFC 9110, 7.8); what follows it on
-            # this connection is not for us.
-            self._closing = True
-            if self._response is None and not self._waiting:
-                self._close()
-        except httptools.HttpParserError as error:
-            self._refuse(_Refused(400, f"not a valid HTTP/1.1 request: {error}"))
-
-    def _ignore_upgrade(self, rest: bytes) -> None:
-        """Parse the request anew as if it had not asked for an upgrade (RFC 9110, 7.8)."""
-        fields = [
-            (name, b"close" if name == b"connection" and b"close" in value.lower() else value)
-            for name, value in self._headers.items()
-            if name != b"upgrade" and (name != b"connection" or b"close" in value.lower())
-        ]
-        lines = [b"%b %b HTTP/1.1" % (self._parser.get_method(), self._target)]
-        lines += [b"%b: %b" % field for field in fields]
-        self._parser = httptools.HttpRequestParser(self)
-        self._upgrade = False
-        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     def pause_writing(self) -> None:
         self._paused = True
-        self._deadline = self._now() + self.server.limits.write_timeout
+        self._deadline = self.server.soon + self.server.limits.write_timeout
         if self._response is not None and self._response.on_pause is not None:
             self._response.on_pause()
 
     def resume_writing(self) -> None:
         self._paused = False
         if self._response is None:
-            self._set_deadline(self.server.limits.idle_timeout)
-            self._next_request()
+            self._await_request()
             return
         self._deadline = None
         if self._response.on_resume is not None:
             self._response.on_resume()
 
-    # httptools callbacks
-
-    def on_message_begin(self) -> None:
-        self._reset()
-        self._steps += 1
-        self._in_request = True
-        self._in_head = True
-        self._set_deadline(self.server.limits.header_timeout)
-
-    def on_url(self, url: bytes) -> None:
-        self._target += url
-        self._limit_head(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        self._limit_head(len(name) + len(value) + 4)
-        if not self._in_head:
-            return  # a trailer; merging it would change a head that was checked (RFC 9110, 6.5.1)
-        earlier = self._headers.get(name)
-        if earlier is None:
-            self._headers[name] = value
-        elif name in (b"host", b"content-length", b"transfer-encoding"):
-            raise _Refused(400, f"header {name.decode()} is given twice")
-        else:
-            self._headers[name] = earlier + b", " + value
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._steps += 1
-        self._set_deadline(self.server.limits.body_timeout)
-        headers = self._headers
-        self._upgrade = self._parser.should_upgrade() and self._parser.get_method() != b"CONNECT"
-        if b"host" not in headers and self._parser.get_http_version() != "1.0":
-            raise _Refused(400, "header host is missing")
-        coding = headers.get(b"transfer-encoding")
-        if coding is not None and (coding.lower() != b"chunked" or b"content-length" in headers):
-            raise _Refused(400, "transfer-encoding must be chunked, without a content-length")
-        length = headers.get(b"content-length")
-        if length is not None and length.isdigit():
-            self._limit_body(int(length.lstrip(b"0") or b"0"))
-        if headers.get(b"expect", b"").lower() == b"100-continue" and self._response is None:
-            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, body: bytes) -> None:
-        self._steps += 1
-        self._body += body
-        self._body_bytes += len(body)
-        self._limit_body(self._body_bytes)
-        self._set_deadline(self.server.limits.body_timeout)
-
-    def on_message_complete(self) -> None:
-        if self._upgrade:
-            return
-        self._in_request = False
-        request = Request(
-            self._parser.get_method().decode("latin-1"),
-            self._target,
-            self._headers,
-            bytes(self._body),
-            http_version=self._parser.get_http_version(),
-            keep_alive=self._parser.should_keep_alive(),
-        )
-        self._body = bytearray()
-        self._waiting.append(request)
-        if len(self._waiting) >= _MAX_PIPELINED and self._transport is not None:
-            self._transport.pause_reading()
-        if self._response is None:
-            self._next_request()
-
     # for Response and HttpServer
-
-    @property
-    def is_last(self) -> bool:
-        """Whether the connection closes after the response that is being written."""
-        return self.server.closing or (self._closing and not self._waiting)
-
-    def write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
 
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
     def response_done(self, *, keep_alive: bool) -> None:
-        is_last = self.is_last
         self._response = None
-        if not keep_alive or is_last:
+        if not keep_alive or self._closing or self.server.closing:
             self._close()
-        elif self._waiting:
-            # Not at once: a handler that answers within its call would recurse once per request.
-            asyncio.get_running_loop().call_soon(self._next_request)
-        else:
-            self._set_deadline(self.server.limits.idle_timeout)
+        elif not self._paused:
+            self._await_request()
 
     def close_if_idle(self) -> None:
-        if self._response is None and not self._waiting:
+        if self._response is None and self._request is None and not self._held:
             self._close()
 
     def check_deadline(self, now: float) -> None:
@@ -503,26 +439,118 @@ class _Connection(asyncio.Protocol):
             return
         if self._paused or self._closing:
             self.abort()
-        elif self._in_request:
-            self._refuse(_Refused(408, "the request did not arrive in time"))
+        elif self._request is not None or self._held:
+            self._refuse(BadRequest(408, "the request did not arrive in time"))
         else:
             self._close()
 
     # inside
 
-    def _next_request(self) -> None:
-        if (
-            self._response is not None
-            or self._paused
-            or not self._waiting
-            or self._transport is None
-        ):
-            return
-        request = self._waiting.popleft()
-        if len(self._waiting) < _MAX_PIPELINED:
+    def _read(self, data: bytes, checked: int = 0) -> None:
+        """Serve the requests in ``data`` up to one whose answer takes time; hold the rest.
+
+        Args:
+            checked: How much of it is known not to end a head.
+        """
+        while data and not self._closing:
+            if self._response is not None or self._paused:
+                self._hold_pipelined(data)
+                return
+            if self._request is not None:
+                data = self._read_body(self._request, data)
+                continue
+            if data[0] == _CR and data.startswith(b"\r\n"):
+                data = data[2:]  # an empty line before a request is ignored (RFC 9112, 2.2)
+                checked = 0
+                continue
+            end = data.find(b"\r\n\r\n", checked - 3 if checked > 3 else 0)
+            if end < 0:
+                self._hold_head(data, checked)
+                return
+            data = self._read_head(data, end)
+            checked = 0
+
+    def _read_head(self, data: bytes, end: int) -> bytes:
+        """Read the head that ends at ``end``, and the body where it is here; return the rest."""
+        limits = self.server.limits
+        if end > limits.header_bytes:
+            raise BadRequest(431, f"headers exceed {limits.header_bytes} bytes")
+        request = read_head(data[:end])
+        length = body_length(request)
+        start = end + 4
+        if length is None or length > len(data) - start:
+            self._begin_body(request, length, is_here=len(data) > start)
+            return data[start:]
+        self._check_body(length)
+        end = start + length
+        request.body = data[start:end]
+        self._serve(request)
+        return data[end:]
+
+    def _begin_body(self, request: Request, length: int | None, *, is_here: bool) -> None:
+        limits = self.server.limits
+        if length is None:
+            self._body = ChunkedBody(limits.body_bytes, limits.header_bytes)
+        else:
+            self._check_body(length)
+            self._body = SizedBody(length)
+        self._request = request
+        self._body_since = self.server.soon
+        self._deadline = self._body_since + limits.body_timeout
+        if not is_here and request.headers.get(b"expect", b"").lower() == b"100-continue":
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _check_body(self, length: int) -> None:
+        if length > self.server.limits.body_bytes:
+            raise BadRequest(413, f"the body exceeds {self.server.limits.body_bytes} bytes")
+
+    def _read_body(self, request: Request, data: bytes) -> bytes:
+        """Add to the body; serve the request when it is whole. Return the rest of ``data``."""
+        body = self._body
+        rest = body.feed(data)
+        if rest is None:
+            limits, now = self.server.limits, self.server.soon
+            slowest = self._body_since + limits.body_timeout + body.size / limits.body_rate
+            self._deadline = min(now + limits.body_timeout, slowest)
+            return b""
+        request.body = body.join()
+        self._request = None
+        self._body = _NO_BODY
+        self._serve(request)
+        return rest
+
+    def _hold_head(self, data: bytes, checked: int) -> None:
+        limits = self.server.limits
+        if len(data) > limits.header_bytes:
+            raise BadRequest(431, f"headers exceed {limits.header_bytes} bytes")
+        check_unfinished(data, checked)
+        self._held = data
+        self._checked = len(data)
+        if not checked:
+            self._deadline = self.server.soon + limits.header_timeout
+
+    def _hold_pipelined(self, data: bytes) -> None:
+        """Hold what came during a response, and stop reading when that is much."""
+        self._held = data
+        self._checked = 0
+        if len(data) > self.server.limits.header_bytes and self._transport is not None:
+            self._transport.pause_reading()
+
+    def _await_request(self) -> None:
+        """A response is done: go on to the next request, which may be here already."""
+        self._deadline = self.server.soon + self.server.limits.idle_timeout
+        if self._held:
+            # Not at once: a handler that answers within its call would recurse once per request.
+            self.server.loop.call_soon(self._read_held)
+
+    def _read_held(self) -> None:
+        if self._transport is not None:
             self._transport.resume_reading()
+            self.data_received(b"")
+
+    def _serve(self, request: Request) -> None:
         self._deadline = None
-        response = self._response = Response(self, request)
+        response = self._response = Response(self, request, self._write)
         try:
             self.server.handler(request, response)
         except Exception:
@@ -532,42 +560,29 @@ class _Connection(asyncio.Protocol):
             else:
                 response.send(500, error_body("internal error", type="internal_error"))
 
-    def _limit_head(self, count: int) -> None:
-        self._head_bytes += count
-        if self._head_bytes > self.server.limits.header_bytes:
-            raise _Refused(431, f"headers exceed {self.server.limits.header_bytes} bytes")
-
-    def _limit_unfinished(self, count: int) -> None:
-        """Bound header lines, trailers and chunk extensions that do not end.
-
-        Counted are reads that finished neither a head nor a part of a body.
-        """
-        self._unparsed_bytes += count
-        if self._unparsed_bytes > self.server.limits.header_bytes:
-            self._limit_head(self._unparsed_bytes)
-
-    def _limit_body(self, size: int) -> None:
-        if size > self.server.limits.body_bytes:
-            raise _Refused(413, f"the body exceeds {self.server.limits.body_bytes} bytes")
-
-    def _set_deadline(self, seconds: float) -> None:
-        if self._response is None and not self._paused:
-            self._deadline = self._now() + seconds
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def _refuse(self, refused: _Refused) -> None:
-        """Answer and close; where earlier requests are being served, close after those."""
-        self._closing = True
-        if self._response is not None or self._waiting:
-            return
-        request = Request("", b"", {}, b"", keep_alive=False)
-        Response(self, request).send(refused.status, error_body(refused.message))
+    def _refuse(self, refused: BadRequest) -> None:
+        """Answer, and close the connection: where the next request begins is not known."""
+        self._request = None
+        self._held = b""
+        self._body = _NO_BODY
+        self._refused = True
+        request = Request("", "", "", {}, "1.1", keep_alive=False)
+        response = self._response = Response(self, request, self._write)
+        response.send(refused.status, error_body(refused.message))
 
     def _close(self) -> None:
         """Close once everything is written, or when the client has not read it for long."""
         self._closing = True
-        self._set_deadline(self.server.limits.write_timeout)
-        if self._transport is not None:
-            self._transport.close()
+        transport = self._transport
+        if transport is None:
+            return
+        if self._refused and transport.can_write_eof():
+            transport.write_eof()
+            self._deadline = self.server.soon + _LINGER_S
+        else:
+            transport.close()
+            self._deadline = self.server.soon + self.server.limits.write_timeout
+
+
+def _drop(data: bytes) -> None:
+    """Write to a connection that is lost."""

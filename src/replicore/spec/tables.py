@@ -259,8 +259,8 @@ class GatewaySpec(Table):
         "127.0.0.1", description="Address to listen on; `0.0.0.0` takes requests from outside."
     )
     port: Port = Field(8000, description="TCP port to listen on; 0 takes any free one.")
-    policy: Policy = Field("least_outstanding", description="How a replica is picked.")
-    workers: PositiveInt = Field(1, description="Gateway processes.")
+    policy: Policy = Field("least_work", description="How a replica is picked.")
+    workers: PositiveInt = Field(1, description="Gateway processes, all on the same port.")
     max_queue: NaturalInt = Field(
         1024, description="Requests that may wait for a free slot; more are answered with 429."
     )
@@ -276,11 +276,62 @@ class GatewaySpec(Table):
     idle_timeout: PositiveDuration = Field(
         75.0, description="How long a connection without a request stays open."
     )
+    stall_timeout: Duration = Field(
+        60.0,
+        description="A replica that has requests and sends nothing for this long, prefill time "
+        "aside, is taken for hung: its requests go elsewhere. 0 never does.",
+    )
+    slow_start: Duration = Field(
+        5.0, description="Time in which a restarted replica is given its slots one after the other."
+    )
+    resume: bool = Field(
+        True, description="Continue the stream of a replica that died on another one."
+    )
     api_keys_file: Location | None = Field(
         None,
-        description="File with one API key per line. Unset: no key is asked for.",
+        description="File of hashed API keys, written by `replicore keys add`. Unset: no key is "
+        "asked for.",
         examples=["keys.txt"],
     )
+    insecure: bool = Field(
+        False, description="Listen beyond loopback without API keys, which is refused otherwise."
+    )
+    tls_cert: Location | None = Field(
+        None,
+        description="Certificate chain (PEM) to serve HTTPS with; read again when it changes.",
+        examples=["cert.pem"],
+    )
+    tls_key: Location | None = Field(
+        None, description="Private key (PEM) of `tls_cert`.", examples=["key.pem"]
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (),
+        description="Origins whose web pages may call the API; `*` for all. Empty: none.",
+        examples=[["https://chat.example.com"]],
+    )
+    admin_port: Port | None = Field(
+        None,
+        description="TCP port on loopback for `/metrics` and `/admin`; 0 takes any free one. "
+        "Unset: only the socket `admin.sock` in the state folder.",
+        examples=[9000],
+    )
+    access_log: Location | None = Field(
+        None,
+        description="File for one JSON line per request, never with a prompt. Unset: none.",
+        examples=["access.log"],
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        description="OTLP/HTTP collector that traces are sent to; needs the extra `tracing`.",
+        examples=["http://127.0.0.1:4318/v1/traces"],
+    )
+
+    @model_validator(mode="after")
+    def _check_tls_is_whole(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            given, missing = ("tls_cert", "tls_key") if self.tls_cert else ("tls_key", "tls_cert")
+            raise Conflict(missing, f"is needed where {given} is given")
+        return self
 
 
 class SupervisorSpec(Table):

@@ -12,17 +12,16 @@ import pytest
 from replicore.deploy.control import ControlServer, connect
 from replicore.deploy.status import LayoutStatus, Status, UnitStatus
 from replicore.errors import DeploymentError
-from replicore.gateway.table import ReplicaTable, Report, Settings, Stats, Welcome
+from tests.integration.deploy.deployments import until
 
 GATEWAY = UnitStatus(name="gateway", state="ready", state_s=1, cores="", endpoint="", incarnation=1)
-REPORT = Report(stats=Stats(outstanding=1, queued=0, requests=2, errors=0, replicas={}))
 
 
 class FakeDeployment:
     def __init__(self) -> None:
         self.restarted: list[str | None] = []
-        self.reports: list[Report] = []
-        self.reported = asyncio.Event()
+        self.drained: set[str] = set()
+        self.is_idle = asyncio.Event()
         self.stop_asked = False
 
     def status(self) -> Status:
@@ -37,7 +36,7 @@ class FakeDeployment:
             simulated=True,
             layout=LayoutStatus(replicas=1, tp=1, batch_size=1, max_model_len=1, reason=""),
             replicas=(),
-            gateway=GATEWAY,
+            gateways=(GATEWAY,),
         )
 
     async def restart(self, replica: str | None) -> None:
@@ -48,12 +47,14 @@ class FakeDeployment:
     def ask_to_stop(self) -> None:
         self.stop_asked = True
 
-    def welcome(self) -> Welcome:
-        return Welcome(settings=Settings(), table=ReplicaTable(model="m"))
+    def drain(self, replica: str, drained: bool) -> None:
+        if drained:
+            self.drained.add(replica)
+        else:
+            self.drained.discard(replica)
 
-    def take_report(self, report: Report) -> None:
-        self.reports.append(report)
-        self.reported.set()
+    async def wait_drained(self, replica: str) -> None:
+        await self.is_idle.wait()
 
 
 class Client:
@@ -118,7 +119,8 @@ def test_several_requests_go_over_one_connection(tmp_path: Path) -> None:
     [
         ("nonsense", "not a message"),
         ("{}", "missing required field `op`"),
-        ('{"op":"explode"}', 'unknown op "explode" (valid: status, restart, down, watch)'),
+        ('{"op":"explode"}', 'unknown op "explode" (valid: status, restart, drain, undrain, down)'),
+        ('{"op":"drain"}', 'op "drain" needs a "replica"'),
         ('{"op":"restart","replica":"bad"}', "no such replica"),
     ],
 )
@@ -140,35 +142,25 @@ def test_down_is_answered_and_asks_for_the_end(tmp_path: Path) -> None:
     converse(tmp_path, scenario)
 
 
-def test_watcher_gets_the_table_and_every_change_of_it(tmp_path: Path) -> None:
+def test_drain_is_answered_at_once_unless_it_is_to_be_waited_for(tmp_path: Path) -> None:
     async def scenario(client: Client, deployment: FakeDeployment) -> None:
-        welcome = await client.ask('{"op":"watch"}')
-        assert welcome.keys() == {"settings", "table"}
-        assert client.server.has_watcher
+        assert await client.ask('{"op":"drain","replica":"r0"}') == {"done": True}
+        assert deployment.drained == {"r0"}
 
-        client.server.publish(ReplicaTable(model="new"))
-        update = await client.read()
-        assert update["table"] == {
-            "model": "new",
-            "max_model_len": None,
-            "simulated": False,
-            "revision": 0,
-            "replicas": [],
-        }
+        waiting = asyncio.create_task(client.ask('{"op":"drain","replica":"r1","wait":true}'))
+        await until(lambda: "r1" in deployment.drained)
+        assert not waiting.done()
+        deployment.is_idle.set()
+        assert await waiting == {"done": True}
 
     converse(tmp_path, scenario)
 
 
-def test_report_of_a_watcher_is_taken(tmp_path: Path) -> None:
+def test_undrain_takes_a_drain_back(tmp_path: Path) -> None:
     async def scenario(client: Client, deployment: FakeDeployment) -> None:
-        await client.ask('{"op":"watch"}')
-        client.writer.write(json.dumps({"stats": {"outstanding": 1}}).encode() + b"\n")
-        assert "missing required field" in str((await client.read())["error"])
-
-        stats = {"outstanding": 1, "queued": 0, "requests": 2, "errors": 0, "replicas": {}}
-        client.writer.write(json.dumps({"stats": stats}).encode() + b"\n")
-        await deployment.reported.wait()
-        assert deployment.reports == [REPORT]
+        await client.ask('{"op":"drain","replica":"r0"}')
+        await client.ask('{"op":"undrain","replica":"r0"}')
+        assert deployment.drained == set()
 
     converse(tmp_path, scenario)
 

@@ -248,6 +248,9 @@ def test_logs_of_a_replica_that_is_not_there_are_refused_with_the_nearest(
         (("logs",), 1, "no deployment is running"),
         (("up", "--set=layout.tp"), 2, "has no KEY=VALUE form"),
         (("up", "--port=no"), 2, "gateway.port"),
+        (("up", "--host=0.0.0.0"), 2, "takes requests from other machines"),
+        (("drain", "r0"), 1, "no deployment is running"),
+        (("undrain", "r0"), 1, "no deployment is running"),
     ],
 )
 def test_wrong_command_is_one_sentence(

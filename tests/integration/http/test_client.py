@@ -91,6 +91,16 @@ class Recorder:
         self.ended.set()
 
 
+class Counter(Recorder):
+    """A sink that counts the body instead of keeping it."""
+
+    received = 0
+
+    def on_body(self, data: bytes) -> None:
+        self.received += len(data)
+        self.got_body.set()
+
+
 def get(endpoint: str) -> bytes:
     return encode_request("GET", "/", host=endpoint.removeprefix("http://"))
 
@@ -238,6 +248,37 @@ def test_an_exchange_cancelled_before_it_is_connected_is_silent() -> None:
             await pool.close()
 
         assert not sink.ended.is_set()
+
+    run(test)
+
+
+def test_a_paused_exchange_stops_the_engine_until_it_is_resumed() -> None:
+    size = 64 * 2**20
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size
+
+    async def test() -> None:
+        sent = asyncio.Event()
+
+        async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(head + b"x" * size)
+            await writer.drain()
+            sent.set()
+
+        async with scripted(flood) as endpoint:
+            pool, sink = Pool(endpoint), Counter()
+            exchange = pool.send(get(endpoint), sink)
+            await sink.got_body.wait()
+            exchange.pause()
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert not sent.is_set()
+
+            exchange.resume()
+            await sink.ended.wait()
+            await pool.close()
+
+        assert sink.received == size
 
     run(test)
 

@@ -185,10 +185,19 @@ def test_trailers_are_not_merged_into_the_headers() -> None:
     assert all(b"authorization" not in headers for headers in seen)
 
 
-def test_an_absurdly_long_content_length_of_zeros_is_read_as_its_number() -> None:
-    head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: "
+def test_a_client_that_sends_too_much_reads_why_before_the_connection_ends() -> None:
+    size = 16 * 2**20
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size
 
-    assert exchange(head + b"0" * 4400 + b"2\r\n\r\nhi").endswith(b"POST /? hi")
+    async def test() -> None:
+        async with serving(echo, Limits(body_bytes=1024)) as (_, reader, writer):
+            writer.write(head + b"x" * size)
+            answer = await reader.read()
+
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert answer.endswith(b"}")
+
+    run(test)
 
 
 def test_many_small_requests_may_be_cut_anywhere() -> None:
@@ -229,7 +238,11 @@ def test_a_client_that_pipelines_and_does_not_read_is_not_served_on() -> None:
     run(test)
 
 
-def test_a_request_that_never_ends_is_timed_out() -> None:
+def test_a_request_that_never_ends_is_timed_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(HttpServer, "_SWEEP", 0.01)
+
     async def test() -> None:
         limits = Limits(header_timeout=0.1)
         async with serving(echo, limits) as (_, reader, writer):
@@ -239,7 +252,11 @@ def test_a_request_that_never_ends_is_timed_out() -> None:
     run(test)
 
 
-def test_an_idle_connection_is_closed_without_a_word() -> None:
+def test_an_idle_connection_is_closed_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(HttpServer, "_SWEEP", 0.01)
+
     async def test() -> None:
         async with serving(echo, Limits(idle_timeout=0.1)) as (_, reader, _writer):
             assert await reader.read() == b""
@@ -281,7 +298,7 @@ def test_a_streamed_response_to_http_1_0_ends_with_the_connection() -> None:
 
 
 def test_a_target_in_absolute_form_is_its_path() -> None:
-    answer = exchange(b"GET http://x:1/a/b?c HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    answer = exchange(b"GET http://x:1/a/b?c HTTP/1.1\r\nhost: x:1\r\nconnection: close\r\n\r\n")
 
     assert answer.endswith(b"GET /a/b?c ")
 
@@ -337,7 +354,11 @@ def test_a_client_that_does_not_read_pauses_the_writer_until_it_does() -> None:
     run(test)
 
 
-def test_a_client_that_does_not_read_at_all_is_cut_off() -> None:
+def test_a_client_that_does_not_read_at_all_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(HttpServer, "_SWEEP", 0.01)
+
     async def test() -> None:
         left = asyncio.Event()
 

@@ -6,7 +6,14 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from replicore.cli.deployment_view import counters, describe, headline, troubles, units_table
+from replicore.cli.deployment_view import (
+    admin_line,
+    counters,
+    describe,
+    headline,
+    troubles,
+    units_table,
+)
 from replicore.deploy.status import LayoutStatus, Status, UnitStatus
 from replicore.gateway.table import Stats
 
@@ -30,7 +37,8 @@ STATUS = Status(
     simulated=True,
     layout=LayoutStatus(replicas=1, tp=4, batch_size=4, max_model_len=64, reason="so"),
     replicas=(R0,),
-    gateway=R0,
+    gateways=(R0,),
+    admin_socket="/state/default/admin.sock",
 )
 
 
@@ -58,6 +66,24 @@ def test_table_shows_state_cores_and_how_long() -> None:
 
     row = out.getvalue().splitlines()[1].split()
     assert row == ["r0", "ready", "1m12s", "0-3", "123", "2", "http://127.0.0.1:4000"]
+
+
+def test_drained_replica_is_shown_as_such_whatever_its_state() -> None:
+    out = io.StringIO()
+    units = [
+        msgspec.structs.replace(R0, drained=True, state=state) for state in ("ready", "starting")
+    ]
+    Console(file=out, width=100).print(units_table(units))
+
+    assert "ready, drained" in out.getvalue()
+    assert "starting, drained" in out.getvalue()
+
+
+def test_admin_line_names_the_port_where_there_is_one() -> None:
+    with_port = msgspec.structs.replace(STATUS, admin_url="http://127.0.0.1:9000")
+
+    assert admin_line(STATUS) == "/metrics and /admin: the Unix socket /state/default/admin.sock"
+    assert "http://127.0.0.1:9000 and the Unix socket" in admin_line(with_port)
 
 
 def test_headline_says_simulated_where_it_is() -> None:

@@ -60,6 +60,15 @@ def test_rotated_log_is_read_to_its_end_and_then_from_the_new_start(
     assert reader.read() == ["last", "first"]
 
 
+def test_incarnation_that_printed_nothing_adds_no_line(logs: Path) -> None:
+    (logs / "r0.1.log").write_text("one\n")
+    (logs / "r0.2.log").touch()
+    (logs / "r0.3.log").write_text("three\n")
+
+    with closing(LogReader(logs.parent, "r0", last=9)) as reader:
+        assert reader.read() == ["one", "three"]
+
+
 def test_unit_without_a_log_has_no_lines_until_it_has_one(logs: Path) -> None:
     with closing(LogReader(logs.parent, "r1", last=5)) as reader:
         assert reader.read() == []

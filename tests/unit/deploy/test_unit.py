@@ -210,6 +210,48 @@ def test_stop_is_a_stop_and_no_failure() -> None:
     play(scenario)
 
 
+def test_condemned_replica_is_killed_counted_and_started_again() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        stage.unit.condemn("it did nothing")
+        await stage.unit.reach({State.READY}, after=2)
+
+        assert stage.processes[0].stops == [0]
+        assert stage.unit.status().failures == 1
+        assert (stage.unit.status().problem or "").startswith(
+            "replica r0 (cores 0-3, pid 1) was stopped: it did nothing"
+        )
+
+    play(scenario)
+
+
+def test_condemned_replica_that_is_stopped_meanwhile_stays_stopped() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        stage.unit.condemn("it did nothing")
+        stage.unit.stop()
+        await stage.unit.reach({State.STOPPED})
+
+        assert stage.unit.incarnation == 1
+
+    play(scenario)
+
+
+def test_only_a_ready_replica_can_be_condemned() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ready()
+        stage.process.end(CRASH)
+        await stage.unit.reach({State.BACKOFF})
+        stage.unit.condemn("it did nothing")
+        stage.unit.stop()
+        await stage.unit.reach({State.STOPPED})
+        await settle()
+
+        assert "exited with code 1" in (stage.unit.status().problem or "")
+
+    play(scenario, NEVER_AGAIN)
+
+
 def test_kill_stops_without_grace_and_is_no_failure() -> None:
     async def scenario(stage: Stage) -> None:
         await stage.ready()

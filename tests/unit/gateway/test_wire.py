@@ -7,15 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replicore.engines.engine import EngineTraits
 from replicore.gateway.wire import (
     BadBody,
     EventGate,
-    Facts,
-    ask_for_progress,
+    ask_the_engine,
+    examine,
     read_facts,
     request_headers,
     response_headers,
+    usage_of,
+    without_token_ids,
 )
+
+ALL = EngineTraits(prompt_progress=True, token_ids=True)
 
 PROGRESS = b'data: {"prompt_progress":{"processed":16}}\n\n'
 ROLE = b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\n'
@@ -26,7 +31,10 @@ DONE = b"data: [DONE]\n\n"
 def test_facts_are_read_from_a_body_of_any_size() -> None:
     body = json.dumps({"messages": ["x" * 100_000], "model": "m", "stream": True}).encode()
 
-    assert read_facts(body) == Facts(model="m", stream=True)
+    facts = read_facts(body)
+
+    assert (facts.model, facts.stream) == ("m", True)
+    assert len(memoryview(facts.prompt_text)) == 100_004
 
 
 @pytest.mark.parametrize(
@@ -48,15 +56,77 @@ def test_a_bad_body_is_refused_with_the_reason(body: bytes, message: str) -> Non
 
 
 @pytest.mark.parametrize("body", [b"{}", b' { "stream":true}', b'{\n"a": {}}'])
-def test_asking_for_progress_adds_one_key_and_changes_nothing_else(body: bytes) -> None:
-    asking = ask_for_progress(body)
+def test_asking_the_engine_adds_keys_and_changes_nothing_else(body: bytes) -> None:
+    asking, taken_out = ask_the_engine(body, ALL, ids=True)
 
-    assert asking is not None
-    assert json.loads(asking) == json.loads(body) | {"return_progress": True}
+    added = {"return_progress": True, "return_token_ids": True}
+    assert json.loads(asking) == json.loads(body) | added
+    assert (taken_out.progress, taken_out.ids) == (True, True)
 
 
-def test_a_client_that_asks_for_progress_itself_is_left_alone() -> None:
-    assert ask_for_progress(b'{"return_progress": true}') is None
+def test_what_a_client_asks_for_itself_is_left_alone() -> None:
+    body = b'{"return_progress": true, "return_token_ids": false}'
+
+    asking, taken_out = ask_the_engine(body, ALL, ids=True)
+
+    assert (asking, taken_out.progress, taken_out.ids) == (body, False, False)
+
+
+IDS = b'data: {"choices":[{"text":"a","token_ids":[1,2],"stop":null}]}\n\n'
+NO_IDS = b'data: {"choices":[{"text":"a","stop":null}]}\n\n'
+FIRST = b'data: {"choices":[{"text":"a","prompt_token_ids":[7],"token_ids":[1]}]}\n\n'
+NULL = b'data: {"choices":[{"text":"a","token_ids":null}]}\n\n'
+TEXT = b'data: {"choices":[{"text":",\\"token_ids\\":[1]"}]}\n\n'
+PLAIN = b'data: {"choices":[{"text":"a"}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        (IDS, NO_IDS),
+        (IDS * 3, NO_IDS * 3),
+        (FIRST, PLAIN),
+        (FIRST + IDS, PLAIN + NO_IDS),
+        (TEXT, TEXT),
+        (TEXT + IDS + TEXT, TEXT + NO_IDS + TEXT),
+        (DONE, DONE),
+    ],
+)
+def test_token_ids_are_taken_out_and_text_is_not(events: bytes, expected: bytes) -> None:
+    assert without_token_ids(events) == expected
+
+
+@pytest.mark.parametrize(
+    ("tail", "expected"),
+    [
+        (b'{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}', (3, 4)),
+        (b'{"usage": {"prompt_tokens": 3, "total_tokens": 3}}', (3, None)),
+        (b'data: {"usage":null}\n\n', (None, None)),
+        (b'{"text":"\\"usage\\":{\\"prompt_tokens\\":3}"}', (None, None)),
+        (b"", (None, None)),
+    ],
+)
+def test_usage_is_read_from_the_end(tail: bytes, expected: tuple[int | None, int | None]) -> None:
+    assert usage_of(tail) == expected
+
+
+@pytest.mark.parametrize(
+    ("events", "good", "done", "trouble"),
+    [
+        (ROLE + DONE, ROLE + DONE, True, None),
+        (b": ping\n\n" + ROLE, b": ping\n\n" + ROLE, False, None),
+        (ROLE + b'data: {"id": "cm\n\n' + ROLE, ROLE, False, b'{"id": "cm'),
+        (ROLE + b'data: {"error":{"code":500}}\n\n', ROLE, False, b'{"error":{"code":500}}'),
+        (b'data: {"error":{"code":400}}\n\n',) * 2 + (False, None),
+        (b"event: x\r\ndata: {}\r\n\r\n",) * 2 + (False, None),
+    ],
+)
+def test_trouble_in_a_stream_is_found(
+    events: bytes, good: bytes, done: bool, trouble: bytes | None
+) -> None:
+    found = examine(events)
+
+    assert (found.good, found.done, found.trouble) == (good, done, trouble)
 
 
 @given(st.lists(st.integers(min_value=0, max_value=400), max_size=10))
@@ -102,13 +172,13 @@ def test_an_endless_event_is_passed_on_in_parts() -> None:
 
 
 def test_headers_of_one_hop_are_not_passed_on() -> None:
-    headers = [
-        (b"connection", b"close, X-Hop"),
-        (b"x-hop", b"1"),
-        (b"host", b"a"),
-        (b"x-y", b"1"),
-        (b"expect", b"1"),
-    ]
+    headers = {
+        b"connection": b"close, X-Hop",
+        b"x-hop": b"1",
+        b"host": b"a",
+        b"x-y": b"1",
+        b"expect": b"1",
+    }
 
     assert request_headers(headers) == [(b"x-y", b"1")]
 

@@ -59,10 +59,10 @@ class SimEngine:
 
     kind = "sim"
     simulated = True
-    traits = EngineTraits()
 
     def __init__(self, spec: EngineSpec) -> None:
         self._spec = spec
+        self.traits = EngineTraits(token_ids=True, prefix_cache=spec.sim.prefix_cache)
 
     def check(self) -> None:
         try:

@@ -1,0 +1,1 @@
+"""The routers of the field side by side with ours, over the same mock engines."""

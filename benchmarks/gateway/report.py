@@ -1,0 +1,183 @@
+"""From what every run found to medians, and to our ratios next to the targets. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.gateway.window import Figures
+
+OURS = "replicore"
+NO_IDS = "replicore-no-ids"
+TWO_WORKERS = "replicore-2-workers"
+DIRECT = "direct"
+RUST = ("vllm-router", "sglang-router")
+RUST_ONE_THREAD = ("vllm-router-1-thread", "sglang-router-1-thread")
+
+# What a router did under a case, in each run by its number: a run without it has no entry.
+Runs = Mapping[int, Figures]
+Found = Mapping[tuple[str, str], Runs]
+Row = dict[str, object]
+
+
+def rows_of(found: Found) -> list[Row]:
+    """Return a row per router and case, with the median of every figure."""
+    return [
+        {"router": router, "case": case, "runs": len(runs)}
+        | {name: _rounded(median(runs, name)) for name in next(iter(runs.values()))}
+        for (router, case), runs in found.items()
+    ]
+
+
+def median(runs: Runs, figure: str) -> float:
+    return statistics.median(run[figure] for run in runs.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What ours must reach.
+
+    Attributes:
+        yardsticks: The better of these counts, by its median; None for the Rust routers.
+        value: Of our figure and the yardstick's in the same run.
+    """
+
+    name: str
+    case: str
+    figure: str
+    limit: float
+    yardsticks: Sequence[str] | None
+    value: Callable[[float, float], float]
+    at_least: bool = False
+
+
+def _ratio(ours: float, other: float) -> float:
+    return ours / other if other else float("inf")
+
+
+def _added(ours: float, other: float) -> float:
+    return ours - other
+
+
+TARGETS = (
+    Target("CPU per request", "nostream", "cpu_per_request_us", 0.5, None, _ratio),
+    Target("CPU per stream of 64", "together", "cpu_per_request_us", 0.25, None, _ratio),
+    Target("CPU per single chunk", "paced", "cpu_per_chunk_us", 0.8, None, _ratio),
+    Target("CPU per 200 kB prompt", "large", "cpu_per_request_us", 0.7, None, _ratio),
+    Target("RSS of a worker", "nostream", "rss_of_worker_mib", 0.6, None, _ratio),
+    Target("RSS of it, 1,000 streams", "idle", "rss_of_worker_mib", 0.6, None, _ratio),
+    Target("added p50, ms, at 1,000/s", "latency", "p50_ms", 0.5, (DIRECT,), _added),
+    Target("added p99, ms, at 1,000/s", "latency", "p99_ms", 3.0, (DIRECT,), _added),
+    Target("req/s", "nostream", "requests_per_s", 10.0, ("litellm",), _ratio, at_least=True),
+)
+
+
+def targets_of(found: Found, rust: Sequence[str] = RUST) -> list[Row]:
+    """Return a row per target for which ours and a yardstick were measured."""
+    rows = (_target_row(target, found, target.yardsticks or rust) for target in TARGETS)
+    return [row for row in rows if row is not None]
+
+
+def _target_row(target: Target, found: Found, yardsticks: Sequence[str]) -> Row | None:
+    own = found.get((OURS, target.case), {})
+    others = {
+        name: median(found[name, target.case], target.figure)
+        for name in yardsticks
+        if (name, target.case) in found
+    }
+    if not own or not others:
+        return None
+    best = min(others, key=lambda name: others[name])
+    values = _paired(target, own, found[best, target.case])
+    value = statistics.median(values)
+    return {
+        "target": target.name,
+        "yardstick": best,
+        "ours": _rounded(median(own, target.figure)),
+        "theirs": _rounded(others[best]),
+        "value": _rounded(value),
+        "lowest": _rounded(min(values)),
+        "highest": _rounded(max(values)),
+        "limit": f"{'>=' if target.at_least else '<='} {target.limit:g}",
+        "met": value >= target.limit if target.at_least else value <= target.limit,
+    }
+
+
+def _paired(target: Target, ours: Runs, theirs: Runs) -> list[float]:
+    """Return the value of every run that measured both: the machine's pace differs between runs."""
+    both = ours.keys() & theirs.keys()
+    figure = target.figure
+    return [target.value(ours[run][figure], theirs[run][figure]) for run in both]
+
+
+def scaling_of(found: Found, one: str, two: str) -> Row | None:
+    """Return the requests per second of two routers, and who used the cores meanwhile."""
+    both = [found.get((router, "nostream"), {}) for router in (one, two)]
+    if not all(both):
+        return None
+    row: Row = {}
+    for router, runs in zip((one, two), both, strict=True):
+        row[router] = {
+            figure: _rounded(median(runs, figure))
+            for figure in ("requests_per_s", "router_cores", "engines_cores", "client_cores")
+        }
+    rates = [median(runs, "requests_per_s") for runs in both]
+    return row | {"speed_up": _rounded(rates[1] / rates[0])}
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+# What the table shows of each case.
+_COLUMNS = {
+    "nostream": ("cpu_per_request_us", "requests_per_s", "p99_ms", "rss_of_worker_mib", "rss_mib"),
+    "idle": ("rss_mib", "rss_of_worker_mib", "rss_per_stream_kib", "router_cores"),
+    "together": ("cpu_per_request_us", "requests_per_s", "p99_ms"),
+    "latency": ("p50_ms", "p99_ms", "cpu_per_request_us"),
+    "large": ("cpu_per_request_us", "requests_per_s", "p99_ms"),
+    "paced": ("cpu_per_chunk_us", "chunks_per_s", "chunks_per_read"),
+    "slow": ("engine_sent_mib", "rss_grown_mib"),
+}
+
+
+def text(found: Found, left_out: Mapping[str, str]) -> str:
+    """Return all that is printed at the end."""
+    parts = [
+        *_blocks(found),
+        _target_lines(found, RUST),
+        _target_lines(found, RUST_ONE_THREAD),
+        f"scaling: {scaling_of(found, OURS, TWO_WORKERS)}",
+        "\n".join(f"left out: {what}: {why}" for what, why in left_out.items()),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _blocks(found: Found) -> Iterator[str]:
+    """Yield the medians of one case after the other."""
+    for case, columns in _COLUMNS.items():
+        measured = {router: runs for (router, name), runs in found.items() if name == case}
+        if measured:
+            head = f"{case:20}" + "".join(f"{column:>20}" for column in columns)
+            yield "\n".join(
+                [head, *(_line(name, runs, columns) for name, runs in measured.items())]
+            )
+
+
+def _line(router: str, runs: Runs, columns: Sequence[str]) -> str:
+    cells = "".join(f"{median(runs, column):>20.4g}" for column in columns)
+    wrong = sum(run.get("wrong", 0) for run in runs.values())
+    return f"{router:20}{cells}" + (f"   {wrong:g} wrong answers" if wrong else "")
+
+
+def _target_lines(found: Found, rust: Sequence[str]) -> str:
+    return "\n".join(_target_line(row) for row in targets_of(found, rust))
+
+
+def _target_line(row: Row) -> str:
+    return (
+        f"{row['target']!s:26}{row['ours']!s:>9} to {row['theirs']!s:>8} of {row['yardstick']!s:22}"
+        f"{row['value']!s:>9} ({row['limit']}; runs {row['lowest']} to {row['highest']}) "
+        f"{'met' if row['met'] else 'NOT MET'}"
+    )
