@@ -58,6 +58,8 @@ PURE = [
     "gateway/totals.py",
     "gateway/traceparent.py",
     "gateway/wire.py",
+    "http/body.py",
+    "http/request.py",
     "hardware/machine.py",
     "http/sse.py",
     "models/shape.py",

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 
 from replicore.errors import ConfigError
 from replicore.gateway.admission import FairQueue, QueueFull
 from replicore.gateway.cells import Cells
+from replicore.gateway.ledger import Standing
 from replicore.gateway.proxy import ProxiedRequest
 from replicore.gateway.record import Candidate, Choice, Explanation
-from replicore.gateway.routing import POLICIES, Ask, cheapest
+from replicore.gateway.routing import (
+    LOOK_AHEAD,
+    PATIENCE,
+    POLICIES,
+    Ask,
+    cheapest,
+    worth_waiting,
+)
 from replicore.gateway.table import Settings
 from replicore.gateway.upstream import Upstream
 
 # Replicas in these states will serve again by themselves; requests wait for them.
 _COMING = frozenset({"stopped", "starting", "ready", "draining", "condemned", "backoff"})
 
-# Requests whose choice of replica can still be asked for.
+# Choices that can still be asked for.
 _REMEMBERED = 1024
+
+# One choice as it was made: id of the request, reason, when, how long it waited, index of the
+# chosen, how the candidates stood, their costs, and what was asked for. It is put into words only
+# when somebody asks.
+_Chosen = tuple[str, str, float, float, int, list[Standing], Sequence[float], Ask]
 
 # Two workers that want the last slot of a replica may both step back; neither tells the other.
 _LOOK_AGAIN_S = 0.001
@@ -51,8 +65,9 @@ class Dispatcher:
         self._cells = cells
         self._wake = wake
         self._turn = 0
-        self._remembered: dict[str, list[_Chosen]] = {}
+        self._choices: deque[_Chosen] = deque(maxlen=_REMEMBERED)
         self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
 
     def __len__(self) -> int:
         """Return how many requests wait."""
@@ -90,7 +105,7 @@ class Dispatcher:
     def freed(self) -> None:
         """Give free slots to those who wait; what nobody here wants is another worker's."""
         while self._waiting and self._has_room:
-            waiting = self._queue.take(self._fits)
+            waiting = self._next()
             if waiting is None:
                 break
             self.leave(waiting)
@@ -104,8 +119,9 @@ class Dispatcher:
 
     def has_other(self, waiting: ProxiedRequest) -> bool:
         """Whether a replica is ready that has not failed the request and does not serve it now."""
+        failed = waiting.failed or ()
         return any(
-            one.account.ready and one.key not in waiting.failed and waiting not in one.serving
+            one.account.ready and one.key not in failed and waiting not in one.serving
             for one in self.upstreams.values()
         )
 
@@ -119,15 +135,15 @@ class Dispatcher:
 
     def explain(self, request_id: str) -> Explanation | None:
         """Return why a request went where it went; None if it is unknown, or was long ago."""
-        chosen = self._remembered.get(request_id)
+        chosen = [one for one in self._choices if one[0] == request_id]
         if not chosen:
             return None
-        first = chosen[0]
+        ask = chosen[0][-1]
         return Explanation(
             request_id=request_id,
-            prompt_tokens=first.ask.prompt_tokens,
-            output_tokens=first.ask.output_tokens,
-            choices=[one.choice(self._policy_name) for one in chosen],
+            prompt_tokens=ask.prompt_tokens,
+            output_tokens=ask.output_tokens,
+            choices=[_choice(one, self._policy_name) for one in chosen],
         )
 
     # inside
@@ -141,60 +157,80 @@ class Dispatcher:
         return any(one.account.has_room for one in self.upstreams.values())
 
     def _fits(self, waiting: ProxiedRequest) -> bool:
-        return any(True for _ in self._able(waiting))
-
-    def _able(self, waiting: ProxiedRequest) -> Iterator[Upstream]:
+        """Whether a replica with room may serve the request."""
         failed = waiting.failed
+        return any(
+            one.account.has_room and (not failed or one.key not in failed)
+            for one in self.upstreams.values()
+        )
+
+    def _next(self) -> ProxiedRequest | None:
+        """Take out of the queue who is first, or who is near the front and fits better."""
+        looks = LOOK_AHEAD
+
+        def suits(waiting: ProxiedRequest) -> bool:
+            nonlocal looks
+            looks -= 1
+            if looks < 0 or not self._fits(waiting):
+                return False
+            if (
+                waiting.hashes
+                and waiting.passed_over < PATIENCE
+                and self._is_cached_elsewhere(waiting)
+            ):
+                waiting.passed_over += 1
+                return False
+            return True
+
+        if len(self.upstreams) > 1 and self._waiting > 1:
+            suited = self._queue.take(suits)
+            if suited is not None:
+                return suited
+        return self._queue.take(self._fits)
+
+    def _is_cached_elsewhere(self, waiting: ProxiedRequest) -> bool:
+        """Whether a replica without room has much more of the prompt in its cache."""
+        here = elsewhere = 0.0
         for one in self.upstreams.values():
-            if one.account.has_room and (not failed or one.key not in failed):
-                yield one
+            account = one.account
+            if account.has_room:
+                here = max(here, account.matched(waiting.hashes))
+            elif account.ready:
+                elsewhere = max(elsewhere, account.matched(waiting.hashes))
+        return worth_waiting(waiting.prompt_tokens, here, elsewhere)
 
     def _place(self, waiting: ProxiedRequest) -> bool:
         """Send the request to the best replica with room; return whether there was one."""
-        failed = waiting.failed
-        able = [
-            one
-            for one in self.upstreams.values()
-            if one.account.has_room and (not failed or one.key not in failed)
-        ]
+        failed, hashes, now = waiting.failed, waiting.hashes, self._now()
+        able: list[Upstream] = []
+        standings: list[Standing] = []
+        matched: list[float] = []
+        for one in self.upstreams.values():
+            account = one.account
+            if account.has_room and (not failed or one.key not in failed):
+                able.append(one)
+                standings.append(account.standing(now))
+                matched.append(account.matched(hashes) if hashes else 0.0)
         if not able:
             return False
-        now = self._loop.time()
-        accounts = [one.account for one in able]
-        hashes = waiting.hashes
-        matched = []
-        for account in accounts:
-            account.settle(now)
-            matched.append(account.matched(hashes))
-        self._turn += 1
-        ask = Ask(
-            waiting.prompt_tokens, waiting.output_tokens, matched, waiting.session, self._turn
-        )
-        costs = self._policy(accounts, ask)
-        index = cheapest(costs, self._turn)
-        ticket = accounts[index].try_open(
-            waiting.prompt_tokens,
-            waiting.output_tokens,
-            hashes,
-            now,
-            stream=waiting.streaming,
+        self._turn = turn = self._turn + 1
+        prompt_tokens, output_tokens = waiting.prompt_tokens, waiting.output_tokens
+        ask = Ask(prompt_tokens, output_tokens, matched, waiting.session, turn)
+        costs = self._policy(standings, ask)
+        index = cheapest(costs, turn)
+        chosen = able[index]
+        ticket = chosen.account.try_open(
+            prompt_tokens, output_tokens, hashes, now, stream=waiting.streaming
         )
         if ticket is None:
             self._loop.call_later(_LOOK_AGAIN_S, self.freed)
             return False
-        self._remember(waiting, _Chosen(able, costs, index, ask, waiting, now))
-        waiting.send_to(able[index], ticket, now)
+        waited_s = now - waiting.sought_at
+        self._choices.append(
+            (waiting.id, waiting.reason, now, waited_s, index, standings, costs, ask)
+        )
+        waiting.send_to(chosen, ticket, now)
         return True
-
-    def _remember(self, waiting: ProxiedRequest, chosen: _Chosen) -> None:
-        remembered = self._remembered
-        earlier = remembered.get(waiting.id)
-        if earlier is not None and waiting.attempts:
-            earlier.append(chosen)
-            return
-        remembered[waiting.id] = [chosen]
-        if len(remembered) > _REMEMBERED:
-            del remembered[next(iter(remembered))]
 
     def _let_wait(self, waiting: ProxiedRequest, *, front: bool) -> None:
         caller = waiting.caller
@@ -218,49 +254,25 @@ class Dispatcher:
         )
 
 
-class _Chosen:
-    """One choice as it was made; put into words only when somebody asks."""
-
-    __slots__ = ("ask", "at", "costs", "index", "loads", "names", "reason", "waited_s")
-
-    def __init__(
-        self,
-        able: list[Upstream],
-        costs: Sequence[float],
-        index: int,
-        ask: Ask,
-        waiting: ProxiedRequest,
-        now: float,
-    ) -> None:
-        self.names = [one.account.name for one in able]
-        self.loads = [
-            (one.account.outstanding, one.account.prefill_tokens, one.account.decode_tokens)
-            for one in able
-        ]
-        self.costs = costs
-        self.index = index
-        self.ask = ask
-        self.reason = waiting.reason
-        self.waited_s = now - waiting.sought_at
-        self.at = now
-
-    def choice(self, policy: str) -> Choice:
-        rows = zip(self.names, self.costs, self.loads, self.ask.matched, strict=True)
-        return Choice(
-            replica=self.names[self.index],
-            policy=policy,
-            reason=self.reason,
-            at=time.time() - time.monotonic() + self.at,
-            waited_s=self.waited_s,
-            candidates=tuple(
-                Candidate(
-                    replica=name,
-                    cost=cost,
-                    outstanding=int(outstanding),
-                    prefill_tokens=prefill,
-                    decode_tokens=decode,
-                    cached_tokens=cached,
-                )
-                for name, cost, (outstanding, prefill, decode), cached in rows
-            ),
+def _choice(chosen: _Chosen, policy: str) -> Choice:
+    """Put a choice into words."""
+    _, reason, at, waited_s, index, standings, costs, ask = chosen
+    candidates = tuple(
+        Candidate(
+            replica=standing.name,
+            cost=cost,
+            outstanding=standing.outstanding,
+            prefill_tokens=standing.prefill_tokens,
+            decode_tokens=standing.decode_tokens,
+            cached_tokens=matched,
         )
+        for standing, cost, matched in zip(standings, costs, ask.matched, strict=True)
+    )
+    return Choice(
+        replica=standings[index].name,
+        policy=policy,
+        reason=reason,
+        at=time.time() - time.monotonic() + at,
+        waited_s=waited_s,
+        candidates=candidates,
+    )

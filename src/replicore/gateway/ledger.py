@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 from math import inf
 
+import msgspec
 from xxhash import xxh3_64_intdigest
 
 from replicore.gateway.cells import DECODE_TOKENS, OUTSTANDING, PREFILL_TOKENS, Cells
@@ -27,9 +28,31 @@ from replicore.gateway.table import ReplicaStats
 # A stream of fewer tokens says little about the length of a decode step.
 _LEAST_DECODE = 8
 
+_FIELDS = (OUTSTANDING, PREFILL_TOKENS, DECODE_TOKENS)
+
+
+class Standing(msgspec.Struct, gc=False):
+    """How a replica stands when a request is to be placed. It is a ``routing.Load``.
+
+    Attributes:
+        name: Of the replica.
+        key: Stands for the name.
+        outstanding: Requests there, over all workers.
+        prefill_tokens: Of these, still to be worked through, without those in the prefix cache.
+        decode_tokens: Of these, still expected.
+        rates: How fast it is.
+    """
+
+    name: str
+    key: int
+    outstanding: int
+    prefill_tokens: float
+    decode_tokens: float
+    rates: Rates
+
 
 class Account:
-    """The work of one incarnation of a replica. It is a ``routing.Load``.
+    """The work of one incarnation of a replica.
 
     Attributes:
         key: A number that stands for the replica's name, in all workers and after a restart.
@@ -147,6 +170,18 @@ class Account:
     def has_room(self) -> bool:
         """Whether a request could be sent there."""
         return self.ready and self.outstanding < self._bound
+
+    def standing(self, now: float) -> Standing:
+        """Return what a policy goes by."""
+        if self._silent:
+            self.settle(now)
+        cells = self._cells
+        memory, at = cells.memory, cells.at
+        if cells.others:
+            outstanding, prefill, decode = map(cells.total, _FIELDS)
+        else:
+            outstanding, prefill, decode = memory[at : at + 3]
+        return Standing(self.name, self.key, int(outstanding), prefill, decode, self.rates)
 
     def matched(self, hashes: Sequence[int] | None) -> float:
         """Return how many tokens of a prompt are believed to be in the prefix cache."""

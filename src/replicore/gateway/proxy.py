@@ -25,8 +25,8 @@ from replicore.gateway.resume import Resumption
 from replicore.gateway.sent import Obstacle, SentStream
 from replicore.gateway.upstream import Upstream
 from replicore.gateway.wire import (
-    NOT_ANSWERED,
     EVENT_STREAM,
+    NOT_ANSWERED,
     EventGate,
     Filter,
     ask_the_engine,
@@ -119,7 +119,9 @@ class ProxiedRequest:
         output_limit: That the client set.
         session: What ``consistent_hash`` goes by.
         streaming: Whether the client asked for a stream.
-        failed: Incarnations of replicas that failed this request; it never goes there again.
+        failed: Incarnations of replicas that failed this request, where it never goes again; None
+            before the first.
+        passed_over: How often it let another one go before it in the queue.
         attempts: How often it was sent.
         reason: Why it seeks a replica: ``first``, or what failed before.
         sought_at: When it began to seek the present one.
@@ -165,6 +167,7 @@ class ProxiedRequest:
         "id",
         "output_limit",
         "output_tokens",
+        "passed_over",
         "priority",
         "prompt_tokens",
         "reason",
@@ -234,8 +237,9 @@ class ProxiedRequest:
         self.output_tokens = output_tokens
         self.output_limit = output_limit
         self.session = session
-        self.failed: set[tuple[str, int]] = set()
+        self.failed: set[tuple[str, int]] | None = None
         self.attempts = 0
+        self.passed_over = 0
         self.reason = "first"
         self.timer: asyncio.TimerHandle | None = None
 
@@ -513,7 +517,7 @@ class ProxiedRequest:
         self._release(error=True)
         self._last_error = error
         if upstream is not None:
-            self.failed.add(upstream.key)
+            self.failed = (self.failed or set()) | {upstream.key}
             if kind == "connect" or (kind == "closed" and self._head is None):
                 upstream.refused(now)
         self._failures += was_sent

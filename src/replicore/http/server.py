@@ -410,6 +410,8 @@ class _Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._paused = False
+        if self._closing:
+            return
         if self._response is None:
             self._await_request()
             return
@@ -452,40 +454,40 @@ class _Connection(asyncio.Protocol):
         Args:
             checked: How much of it is known not to end a head.
         """
-        while data and not self._closing:
+        start = 0
+        while start < len(data) and not self._closing:
             if self._response is not None or self._paused:
-                self._hold_pipelined(data)
+                self._hold_pipelined(data[start:])
                 return
             if self._request is not None:
-                data = self._read_body(self._request, data)
-                continue
-            if data[0] == _CR and data.startswith(b"\r\n"):
-                data = data[2:]  # an empty line before a request is ignored (RFC 9112, 2.2)
+                data, start = self._read_body(self._request, data[start:]), 0
+            elif data[start] == _CR and data.startswith(b"\r\n", start):
+                start += 2  # an empty line before a request is ignored (RFC 9112, 2.2)
                 checked = 0
-                continue
-            end = data.find(b"\r\n\r\n", checked - 3 if checked > 3 else 0)
-            if end < 0:
-                self._hold_head(data, checked)
-                return
-            data = self._read_head(data, end)
-            checked = 0
+            else:
+                end = data.find(b"\r\n\r\n", start + checked - 3 if checked > 3 else start)
+                if end < 0:
+                    self._hold_head(data[start:], checked)
+                    return
+                start = self._read_head(data, start, end)
+                checked = 0
 
-    def _read_head(self, data: bytes, end: int) -> bytes:
-        """Read the head that ends at ``end``, and the body where it is here; return the rest."""
+    def _read_head(self, data: bytes, start: int, end: int) -> int:
+        """Read a head, and the body where it is all here; return where they end."""
         limits = self.server.limits
-        if end > limits.header_bytes:
+        if end - start > limits.header_bytes:
             raise BadRequest(431, f"headers exceed {limits.header_bytes} bytes")
-        request = read_head(data[:end])
+        request = read_head(data[start:end])
         length = body_length(request)
         start = end + 4
         if length is None or length > len(data) - start:
             self._begin_body(request, length, is_here=len(data) > start)
-            return data[start:]
+            return start
         self._check_body(length)
         end = start + length
         request.body = data[start:end]
         self._serve(request)
-        return data[end:]
+        return end
 
     def _begin_body(self, request: Request, length: int | None, *, is_here: bool) -> None:
         limits = self.server.limits
