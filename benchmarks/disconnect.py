@@ -26,7 +26,8 @@ from pathlib import Path
 
 from benchmarks.result_file import write_result
 from replicore.deploy import control
-from replicore.http.client import Exchange, Pool, encode_request, fetch
+from replicore.http.client import Exchange, Pool, encode_request
+from replicore.http.fetch import fetch
 
 TARGET_MS = 200.0
 LOOK_EVERY_S = 0.005

@@ -87,8 +87,10 @@ class Bench:
 
     def _measure(self, number: int, up: Running, name: str, seconds: float) -> None:
         router = up.router.name
-        if f"{router} {name}" in self.left_out:
+        if f"{router} {name}" in self.left_out and (router, name) not in self.found:
             return
+        if _stopped:
+            sys.exit("stopped by a signal")
         target = Target(
             port=up.port,
             pids=usage.tree(up.pid) if up.pid is not None else [],
@@ -123,6 +125,8 @@ def compare(options: argparse.Namespace, names: Sequence[str]) -> None:
         bench = Bench(engines, options.peers)
         for number in range(options.runs):
             bench.run(number, chosen, names, options.seconds)
+    keys = [(router.name, name) for name in names for router in chosen]
+    found = {key: bench.found[key] for key in keys if key in bench.found}
     settings: dict[str, object] = {
         "runs": options.runs,
         "seconds": options.seconds,
@@ -130,13 +134,13 @@ def compare(options: argparse.Namespace, names: Sequence[str]) -> None:
         "clients": cases.CLIENTS,
         "routers": {router.name: _about(router) for router in chosen},
         "left_out": bench.left_out,
-        "targets": report.targets_of(bench.found),
-        "targets_one_thread": report.targets_of(bench.found, report.RUST_ONE_THREAD),
-        "scaling": report.scaling_of(bench.found, report.OURS, report.TWO_WORKERS),
+        "targets": report.targets_of(found),
+        "targets_one_thread": report.targets_of(found, report.RUST_ONE_THREAD),
+        "scaling": report.scaling_of(found, report.OURS, report.TWO_WORKERS),
     }
-    print(report.text(bench.found, bench.left_out))
+    print(report.text(found, bench.left_out))
     if not options.quick:
-        rows = report.rows_of(bench.found)
+        rows = report.rows_of(found)
         print(write_result("gateway", rows, settings=settings, packages=["httptools", "uvloop"]))
 
 
@@ -162,6 +166,16 @@ def _line(name: str, figures: Figures) -> str:
     return f"{name:10}" + ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
 
 
+_stopped = False
+
+
+def _stop(number: int, _: object) -> None:
+    """End the program, but not without ending the routers."""
+    global _stopped
+    _stopped = True  # uvloop swallows what is raised in a protocol's callback
+    sys.exit(128 + number)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
@@ -178,8 +192,7 @@ def main() -> None:
         "--engine", type=int, action="append", default=[], metavar="PORT", help="its engines"
     )
     options = parser.parse_args()
-    # A signal must not leave the routers behind.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _stop)
     if options.quick:
         vars(options).update(_QUICK)
     names = options.case or list(cases.CASES)

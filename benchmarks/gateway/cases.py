@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from benchmarks.gateway import canned, usage
 from benchmarks.gateway.client import Connection, Tally
 from benchmarks.gateway.window import Figures, Target, Window
-from replicore.http.client import fetch
+from replicore.http.fetch import fetch
 
 CLIENTS = 32
 TOKENS = 64

@@ -68,7 +68,7 @@ def figures_of(played: Played, made: Sequence[float]) -> Figures:
         "ttft_p50_s": statistics.median(waits),
         "ttft_p99_s": waits[min(len(waits) - 1, int(len(waits) * 0.99))],
         "e2e_mean_s": statistics.mean(answer.e2e_s for answer in answers),
-        "output_tokens_per_s": sum(one.usage.completion_tokens for one in answers) / played.seconds,
+        "output_tokens_per_s": played.busy_tokens / played.busy_s,
         "imbalance": max(made) / statistics.mean(made),
         "requests": len(answers),
         "failures": played.failures,

@@ -37,11 +37,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """All answers, and how many turns had none."""
+    """All answers, and how many turns had none.
+
+    Attributes:
+        busy_s: Until the first lane had nothing more to ask, or, where each session has its own
+            lane, until all was over.
+        busy_tokens: Output tokens of the answers that ended by then.
+    """
 
     answers: list[Answer]
     failures: int
-    seconds: float
+    busy_s: float
+    busy_tokens: int
 
 
 async def play(url: str, model: str, sessions: Sequence[Session]) -> Played:
@@ -53,11 +60,12 @@ async def play(url: str, model: str, sessions: Sequence[Session]) -> Played:
     player = _Player(pool, model)
     started = time.perf_counter()
     try:
-        await asyncio.gather(*(player.play_lane(lane, started) for lane in lanes.values()))
+        ends = await asyncio.gather(*(player.play_lane(one, started) for one in lanes.values()))
     finally:
         await pool.close()
-    seconds = max(answer.ended_s for answer in player.answers) - started
-    return Played(player.answers, player.failures, seconds)
+    end = min(ends) if len(lanes) < len(sessions) else max(ends)
+    tokens = sum(one.usage.completion_tokens for one in player.answers if one.ended_s <= end)
+    return Played(player.answers, player.failures, end - started, tokens)
 
 
 class _Player:
@@ -67,10 +75,12 @@ class _Player:
         self.answers: list[Answer] = []
         self.failures = 0
 
-    async def play_lane(self, sessions: Sequence[Session], started: float) -> None:
+    async def play_lane(self, sessions: Sequence[Session], started: float) -> float:
+        """Return when it was over."""
         for session in sessions:
             await asyncio.sleep(session.start_s - (time.perf_counter() - started))
             await self._play(session)
+        return time.perf_counter()
 
     async def _play(self, session: Session) -> None:
         messages = [{"role": "system", "content": session.system}]

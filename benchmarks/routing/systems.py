@@ -52,7 +52,7 @@ _SIMULATOR = (
     "layout.batch_size=4",
     "layout.max_model_len=4096",
 )
-_LLAMACPP = ("engine.kind=llamacpp", 'engine.args=["--metrics"]', "layout.batch_size=4")
+_LLAMACPP = ("engine.kind=llamacpp", 'engine.args=["--endpoint-metrics"]', "layout.batch_size=4")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,10 @@ _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "
 _WORDS = [first + second for first in _SYLLABLES for second in _SYLLABLES]
 
 
+# Lanes do not start all at once.
+_RAMP_S = 2.0
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One request of a session.
@@ -31,8 +35,8 @@ class Session:
     """A conversation: each turn sends all that was said before.
 
     Attributes:
-        start_s: From the workload's start; the session before on the same lane may end later.
         lane: Sessions of a lane follow each other.
+        start_s: From the workload's start, if the session before on its lane is over by then.
     """
 
     lane: int
@@ -85,9 +89,13 @@ class _Draw:
         workload, rng = self.workload, self.rng
         start_s = 0.0
         for index in range(workload.sessions * self.replicas):
-            if not workload.lanes:
-                start_s += rng.expovariate(workload.rate_per_s * self.replicas)
-            lane = index % (workload.lanes * self.replicas) if workload.lanes else index
+            if workload.lanes:
+                lane, start_s = index % (workload.lanes * self.replicas), rng.uniform(0, _RAMP_S)
+            else:
+                lane, start_s = (
+                    index,
+                    start_s + rng.expovariate(workload.rate_per_s * self.replicas),
+                )
             turns = tuple(self.turn(number) for number in range(workload.turns))
             yield Session(lane, start_s, rng.choice(self.systems), turns)
 
@@ -110,7 +118,7 @@ SIMULATED = (
         name="chats",
         sessions=6,
         lanes=3,
-        turns=5,
+        turns=4,
         pause_s=0.5,
         systems=1,
         system_words=300,
@@ -120,9 +128,9 @@ SIMULATED = (
     # More chats than slots: requests wait all the time.
     Workload(
         name="chats_saturated",
-        sessions=9,
+        sessions=12,
         lanes=6,
-        turns=5,
+        turns=4,
         systems=1,
         system_words=300,
         user_words=(50, 250),
@@ -131,7 +139,7 @@ SIMULATED = (
     # Long prompts that one replica's cache could not hold all of.
     Workload(
         name="shared_prompts",
-        sessions=36,
+        sessions=28,
         rate_per_s=1.6,
         turns=1,
         systems=6,

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from replicore.cli import run
-from replicore.http.client import Reply, fetch
+from replicore.http.fetch import Reply, fetch
 from tests.integration.simulator import Simulator, eventually, simulator
 
 TIMEOUT_S = 20.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from replicore.http.client import fetch
+from replicore.http.fetch import fetch
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 

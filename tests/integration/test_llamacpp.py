@@ -20,7 +20,7 @@ from replicore.cores import CoreRange
 from replicore.engines.engine import ReplicaPlan
 from replicore.engines.llamacpp import LlamaCpp
 from replicore.errors import ReplicaStartError, UpstreamError
-from replicore.http.client import fetch
+from replicore.http.fetch import fetch
 from replicore.models.resolve import resolve
 from replicore.spec import EngineSpec, ModelSpec
 
@@ -40,18 +40,25 @@ def reserved_port() -> Iterator[int]:
         yield reserved.getsockname()[1]
 
 
-@pytest.fixture(name="plan", scope="module")
-def make_plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaPlan]:
+@contextlib.contextmanager
+def plan_of_one_replica(cache: Path) -> Iterator[ReplicaPlan]:
+    """A plan whose port is kept for as long as the block lasts."""
     with reserved_port() as port:
         yield ReplicaPlan(
             index=0,
             cores=CoreRange.of([max(os.sched_getaffinity(0))]),
             batch_size=2,
             max_model_len=1000,
-            model=resolve(ModelSpec(), cache=tmp_path_factory.mktemp("cache")),
+            model=resolve(ModelSpec(), cache=cache),
             host="127.0.0.1",
             port=port,
         )
+
+
+@pytest.fixture(name="plan", scope="module")
+def make_plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaPlan]:
+    with plan_of_one_replica(tmp_path_factory.mktemp("cache")) as plan:
+        yield plan
 
 
 @pytest.fixture(name="replica", scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 import openai
 import pytest
 
-from replicore.http.client import fetch
+from replicore.http.fetch import fetch
 from tests.integration.deployment import Up, eventually, up
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from replicore.http.client import Reply, fetch
+from replicore.http.fetch import Reply, fetch
 from tests.integration.deployment import SIMULATED, Up, eventually, up
 
 TIMEOUT_S = 30.0

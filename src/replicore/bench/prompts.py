@@ -18,7 +18,7 @@ from replicore.bench.workload import (
     random_words,
 )
 from replicore.errors import UpstreamError
-from replicore.http.client import Reply, fetch
+from replicore.http.fetch import Reply, fetch
 from replicore.openai import ModelList
 
 _TIMEOUT = 60.0

@@ -34,7 +34,7 @@ from replicore.deploy.supervisor import Supervisor, running
 from replicore.engines.create import create_engine
 from replicore.errors import ReplicoreError, UpstreamError
 from replicore.hardware.machine import Machine
-from replicore.http.client import fetch
+from replicore.http.fetch import fetch
 from replicore.spec import Spec, load_spec
 
 QUESTION = "In one sentence: why is the sky blue?"

@@ -189,6 +189,8 @@ class _LiveView(_LineView):
         self._draw()
 
     def end(self) -> None:
+        if self.console.quiet:
+            return  # the terminal is gone; rich cannot stop what may have failed half way to start
         with self.console.attended():
             self._live.stop()
 

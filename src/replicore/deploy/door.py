@@ -33,9 +33,9 @@ from replicore.errors import DeploymentError
 from replicore.gateway.admin import Admin
 from replicore.gateway.cells import Cells
 from replicore.gateway.hub import Hub
-from replicore.gateway.metrics import Snapshot
 from replicore.gateway.record import Explanation
 from replicore.gateway.settings import settings_of
+from replicore.gateway.snapshot import Snapshot
 from replicore.gateway.table import ReplicaTable, Stats
 from replicore.http.address import url_of
 from replicore.http.server import HttpServer, serve

@@ -12,7 +12,7 @@ import re
 from replicore.engines.engine import ReplicaPlan
 from replicore.engines.readiness import ANSWER_TIMEOUT_S, check_token
 from replicore.errors import UpstreamError
-from replicore.http.client import fetch
+from replicore.http.fetch import fetch
 
 # What engines count of their own work: tokens, or steps, one of which may be a whole prefill.
 _WORK = re.compile(

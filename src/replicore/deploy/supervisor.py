@@ -43,7 +43,7 @@ from replicore.deploy.unit import Unit
 from replicore.engines.engine import ReplicaPlan
 from replicore.errors import DeploymentError, UpstreamError
 from replicore.gateway.table import ReplicaTable
-from replicore.http.client import fetch
+from replicore.http.fetch import fetch
 from replicore.units import format_duration
 
 _SHORTEST_PROBE_TIMEOUT_S = 1.0

@@ -12,7 +12,7 @@ import msgspec
 
 from replicore.engines.engine import ReplicaPlan
 from replicore.errors import ReplicaStartError, UpstreamError
-from replicore.http.client import fetch
+from replicore.http.fetch import fetch
 from replicore.openai import ModelList
 from replicore.wording import quoted
 

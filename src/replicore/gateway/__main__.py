@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -49,7 +50,9 @@ async def run(options: argparse.Namespace) -> None:
     gateway = _make_gateway(welcome.settings, options)
     gateway.apply(welcome.table)
     listener, tls = _listener(options.fd), tls_of(welcome.settings)
-    server = await serve(gateway.handle, sock=listener, limits=gateway.limits, tls=tls)
+    server = await serve(
+        gateway.handle, sock=listener, limits=gateway.limits, tls=tls, screen=gateway.screen
+    )
     _handle_signals(gateway, stop=(stopped := asyncio.Event()))
     line = _Line(gateway, reader, writer)
     tasks = [
@@ -145,6 +148,12 @@ def _handle_signals(gateway: Gateway, *, stop: asyncio.Event) -> None:
     loop.add_signal_handler(signal.SIGHUP, gateway.reopen_log)
 
 
+def _raise_file_limit() -> None:
+    """Allow as many connections as this process may have: the usual limit is 1024 files."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
 
@@ -158,6 +167,7 @@ def main() -> None:
     parser.add_argument("--cells-fd", type=int, help="the memory that the workers share")
     parser.add_argument("--wake-fds", type=_numbers, help="an eventfd for each worker")
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    _raise_file_limit()
     uvloop.run(run(parser.parse_args()))
 
 

@@ -19,9 +19,9 @@ import msgspec
 
 from replicore.errors import DeploymentError
 from replicore.gateway.exposition import CONTENT_TYPE, exposition, snapshot_of
-from replicore.gateway.metrics import Snapshot, merge
 from replicore.gateway.record import Explanation
 from replicore.gateway.scraping import Scraper
+from replicore.gateway.snapshot import Snapshot, merge
 from replicore.gateway.table import ReplicaRow, ReplicaTable, Stats
 from replicore.http.server import Request, Response
 from replicore.openai import error_body

@@ -21,19 +21,22 @@ class Breaker:
     """Counts failures of connections to one replica, not its error responses.
 
     Attributes:
+        is_clean: Whether nothing has failed since it answered last.
         pause_s: How long it stays open the next time; doubles with every failed probe.
     """
 
-    __slots__ = ("_failures", "pause_s", "state")
+    __slots__ = ("_failures", "is_clean", "pause_s", "state")
 
     def __init__(self) -> None:
         self._failures = 0
+        self.is_clean = True
         self.pause_s = FIRST_PAUSE_S
         self.state: BreakerState = "closed"
 
     def failed(self) -> bool:
         """Note a failed connection; return whether the breaker has just opened."""
         self._failures += 1
+        self.is_clean = False
         if self.state == "open" or (self.state == "closed" and self._failures < THRESHOLD):
             return False
         return self.trip()
@@ -44,6 +47,7 @@ class Breaker:
             return False
         if self.state == "half_open":
             self.pause_s = min(2 * self.pause_s, LONGEST_PAUSE_S)
+        self.is_clean = False
         self.state = "open"
         return True
 
@@ -54,5 +58,6 @@ class Breaker:
     def succeeded(self) -> None:
         """Note an answer."""
         self._failures = 0
+        self.is_clean = True
         self.pause_s = FIRST_PAUSE_S
         self.state = "closed"

@@ -30,12 +30,16 @@ class RetryBudget:
         if self._left < _MOST:
             self._left += _SHARE
 
-    def spend(self, now: float) -> bool:
-        """Take one retry out; return whether there was one left."""
+    def allows(self, now: float) -> bool:
+        """Whether one retry is left."""
         earned = (now - self._filled_at) * _RESERVE_PER_S
         self._filled_at = now
         self._left = min(self._left + earned, _MOST)
-        if self._left < 1:
+        return self._left >= 1
+
+    def spend(self, now: float) -> bool:
+        """Take one retry out; return whether there was one left."""
+        if not self.allows(now):
             return False
         self._left -= 1
         return True

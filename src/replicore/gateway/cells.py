@@ -131,13 +131,13 @@ class Cells:
         self._block = _block_cells(replicas, callers)
 
     @classmethod
-    def local(cls, replicas: int = 64, callers: int = 256) -> Cells:
+    def local(cls, replicas: int = 1024, callers: int = 256) -> Cells:
         """Return the cells of the only worker."""
         memory = [0.0] * (_HEADER + _block_cells(replicas, callers))
         return cls(memory, worker=0, workers=1, replicas=replicas, callers=callers)
 
     @classmethod
-    def create(cls, workers: int, replicas: int = 64, callers: int = 256) -> Cells:
+    def create(cls, workers: int, replicas: int = 1024, callers: int = 256) -> Cells:
         """Return new shared memory, for the parent of the workers: it reads and clears.
 
         A worker that inherits ``fd`` attaches to it.

@@ -17,7 +17,7 @@ from replicore.http.sse import DONE, SseParser
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 
-# OpenAI's default for /v1/completions, which vLLM has too; llama.cpp goes on to the end.
+# OpenAI's default for /v1/completions, which vLLM has too; llama.cpp's go on to the end.
 _DEFAULT_COMPLETION_TOKENS = 16
 
 # What shapes the choice of tokens, and means the same in both routes.
@@ -134,6 +134,25 @@ _REASONS = {
 _PENALTIES = ("presence_penalty", "frequency_penalty")
 
 
+class _Choice(msgspec.Struct, gc=False):
+    text: str | None = None
+    token_ids: list[int] | None = None
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    completion_tokens: int
+
+
+class _Event(msgspec.Struct, gc=False):
+    choices: list[_Choice] = []
+    usage: _Usage | None = None
+    error: Any = None
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+
+
 class Wanted:
     """What a client asked for, read when its stream has broken.
 
@@ -159,7 +178,7 @@ class Wanted:
             _check_parameter(name, value)
         self.chat = path == CHAT
         options = self.body.get("stream_options") or {}
-        if set(options) - {"include_usage"}:
+        if not isinstance(options, dict) or set(options) - {"include_usage"}:
             raise Obstacle("parameter", "stream_options has more than include_usage")
         self.include_usage: bool = options.get("include_usage") is True
         self.max_tokens = self._first("max_completion_tokens", "max_tokens", "n_predict")
@@ -204,16 +223,19 @@ def _check_prompt(prompt: Any) -> None:
         raise Obstacle("choices", "it has several prompts")
 
 
-def tokens_left(wanted: Wanted, *, prompt: int, sent: int, max_model_len: int | None) -> int | None:
+def tokens_left(
+    wanted: Wanted, *, prompt: int, sent: int, max_model_len: int | None, endless: bool = False
+) -> int | None:
     """Return how many tokens may still come; None for the engine's own limit.
 
     Args:
         prompt: Tokens of the prompt.
         sent: Tokens of the output so far.
         max_model_len: What a sequence may have in all; None where it is not known.
+        endless: Whether the engine's completions without a limit go on as far as they can.
     """
     most = wanted.max_tokens
-    if most is None and not wanted.chat and max_model_len is not None:
+    if most is None and not wanted.chat and not endless:
         most = _DEFAULT_COMPLETION_TOKENS
     room = None if max_model_len is None else max_model_len - prompt - sent
     left = None if most is None else most - sent
@@ -272,7 +294,7 @@ class Seam:
 
         Raises:
             Obstacle: The continuation does not begin with what was to be skipped.
-            msgspec.DecodeError: The engine's events are not OpenAI's.
+            ValueError: The engine's events are not OpenAI's; so is msgspec.DecodeError.
         """
         return b"".join(self._event(payload) for payload in self._parser.feed(data))
 
@@ -284,18 +306,17 @@ class Seam:
     def _event(self, payload: bytes) -> bytes:
         if payload == DONE:
             return _line(DONE)
-        event = msgspec.json.decode(payload)
-        if "error" in event:
+        event = _decode_event(payload)
+        usage = event.usage
+        if event.error is not None:
             raise Obstacle("engine", "the engine reported an error")
-        usage = event.get("usage")
-        choices = event.get("choices")
-        if not choices:
+        if not event.choices:
             return self._usage(usage) if usage else b""
-        (choice,) = choices
-        ids = choice.get("token_ids") or []
-        self._new_tokens += len(ids) or bool(choice.get("text"))
-        text = self._unskipped(choice.get("text") or "")
-        finish = choice.get("finish_reason")
+        (choice,) = event.choices
+        ids = choice.token_ids or []
+        self._new_tokens += len(ids) or bool(choice.text)
+        text = self._unskipped(choice.text or "")
+        finish = choice.finish_reason
         if not text and not ids and finish is None:
             return b""
         out = self._choice(text, ids, finish)
@@ -324,10 +345,10 @@ class Seam:
             choice["token_ids"] = ids
         return _line(msgspec.json.encode({**self._template, "choices": [choice]}))
 
-    def _usage(self, usage: Any) -> bytes:
+    def _usage(self, usage: _Usage | None) -> bytes:
         if not self._wanted.include_usage or self._sent.usage_sent:
             return b""
-        new = usage["completion_tokens"] if usage else self._new_tokens
+        new = usage.completion_tokens if usage else self._new_tokens
         output = self._sent_tokens + new
         counts = {
             "prompt_tokens": self._prompt_tokens,

@@ -17,7 +17,8 @@ from replicore.engines.engine import EngineTraits
 from replicore.engines.known import traits_of
 from replicore.errors import UpstreamError
 from replicore.gateway.table import ReplicaRow, ReplicaTable
-from replicore.http.client import Pool, fetch
+from replicore.http.client import Pool
+from replicore.http.fetch import fetch
 from replicore.openai import ModelCard, ModelList
 
 _TIMEOUT = 5.0

@@ -10,19 +10,21 @@ from collections.abc import Callable, Sequence
 from replicore.errors import ConfigError
 from replicore.gateway.admission import FairQueue, QueueFull
 from replicore.gateway.cells import Cells
-from replicore.gateway.ledger import Standing
+from replicore.gateway.ledger import Account
+from replicore.gateway.placing import Ask, Standing
 from replicore.gateway.proxy import ProxiedRequest
 from replicore.gateway.record import Candidate, Choice, Explanation
 from replicore.gateway.routing import (
     LOOK_AHEAD,
     PATIENCE,
+    PATIENT,
     POLICIES,
-    Ask,
     cheapest,
+    holding_s,
     worth_waiting,
 )
 from replicore.gateway.table import Settings
-from replicore.gateway.upstream import Upstream
+from replicore.gateway.upstream import READY, Upstream
 
 # Replicas in these states will serve again by themselves; requests wait for them.
 _COMING = frozenset({"stopped", "starting", "ready", "draining", "condemned", "backoff"})
@@ -30,10 +32,16 @@ _COMING = frozenset({"stopped", "starting", "ready", "draining", "condemned", "b
 # Choices that can still be asked for.
 _REMEMBERED = 1024
 
+# Choices in one explanation, the latest: clients choose the ids, and may use one again and again.
+_EXPLAINED = 16
+
 # One choice as it was made: id of the request, reason, when, how long it waited, index of the
 # chosen, how the candidates stood, their costs, and what was asked for. It is put into words only
 # when somebody asks.
 _Chosen = tuple[str, str, float, float, int, list[Standing], Sequence[float], Ask]
+
+# How long the news of a replica's death may take.
+_TABLE_S = 1.0
 
 # Two workers that want the last slot of a replica may both step back; neither tells the other.
 _LOOK_AGAIN_S = 0.001
@@ -59,6 +67,7 @@ class Dispatcher:
         self.upstreams: dict[str, Upstream] = {}
         self._policy = policy
         self._policy_name = settings.policy
+        self._is_patient = settings.policy in PATIENT
         self._queue_timeout = settings.queue_timeout
         self._queue: FairQueue[ProxiedRequest] = FairQueue(settings.max_queue)
         self._waiting = 0
@@ -84,7 +93,8 @@ class Dispatcher:
         Args:
             front: Wait before everybody else: the client has the beginning of its answer already.
         """
-        if not self._waiting and self._place(waiting):
+        held = self._is_patient and not front and self._hold(waiting)
+        if not self._waiting and not held and self._place(waiting):
             return
         if self.has_hope:
             self._let_wait(waiting, front=front)
@@ -135,7 +145,7 @@ class Dispatcher:
 
     def explain(self, request_id: str) -> Explanation | None:
         """Return why a request went where it went; None if it is unknown, or was long ago."""
-        chosen = [one for one in self._choices if one[0] == request_id]
+        chosen = [one for one in self._choices if one[0] == request_id][-_EXPLAINED:]
         if not chosen:
             return None
         ask = chosen[0][-1]
@@ -157,47 +167,79 @@ class Dispatcher:
         return any(one.account.has_room for one in self.upstreams.values())
 
     def _fits(self, waiting: ProxiedRequest) -> bool:
-        """Whether a replica with room may serve the request."""
+        """Whether a replica with room may serve the request, and it is not held for another one."""
         failed = waiting.failed
-        return any(
+        has_room = any(
             one.account.has_room and (not failed or one.key not in failed)
             for one in self.upstreams.values()
         )
+        if not has_room or waiting.held_until <= self._now():
+            return has_room
+        return not worth_waiting(waiting.prompt_tokens, *self._cached(waiting)[:2])
 
     def _next(self) -> ProxiedRequest | None:
         """Take out of the queue who is first, or who is near the front and fits better."""
-        looks = LOOK_AHEAD
+        replicas = len(self.upstreams)
+        looks, patience = LOOK_AHEAD * replicas, PATIENCE * replicas
+        passed_over: list[ProxiedRequest] = []
 
         def suits(waiting: ProxiedRequest) -> bool:
             nonlocal looks
             looks -= 1
             if looks < 0 or not self._fits(waiting):
                 return False
-            if (
-                waiting.hashes
-                and waiting.passed_over < PATIENCE
-                and self._is_cached_elsewhere(waiting)
-            ):
-                waiting.passed_over += 1
+            if passed_over and waiting.priority != passed_over[0].priority:
                 return False
+            if waiting.hashes and waiting.passed_over < patience:
+                here, elsewhere, _ = self._cached(waiting)
+                if worth_waiting(waiting.prompt_tokens, here, elsewhere):
+                    passed_over.append(waiting)
+                    return False
             return True
 
-        if len(self.upstreams) > 1 and self._waiting > 1:
+        if self._is_patient and replicas > 1 and self._waiting > 1:
             suited = self._queue.take(suits)
             if suited is not None:
+                for waiting in passed_over:
+                    waiting.passed_over += 1
                 return suited
         return self._queue.take(self._fits)
 
-    def _is_cached_elsewhere(self, waiting: ProxiedRequest) -> bool:
-        """Whether a replica without room has much more of the prompt in its cache."""
+    def _hold(self, waiting: ProxiedRequest) -> bool:
+        """Whether the request had better wait for a replica that has its prompt, and is full."""
+        if not waiting.hashes or not self._is_partly_full:
+            return False
+        here, elsewhere, home = self._cached(waiting)
+        if home is None or not worth_waiting(waiting.prompt_tokens, here, elsewhere):
+            return False
+        now = self._now()
+        seconds = holding_s(home.standing(now), elsewhere - here)
+        if seconds:
+            waiting.held_until = now + seconds
+            self._loop.call_later(seconds, self.freed)
+        return seconds > 0
+
+    @property
+    def _is_partly_full(self) -> bool:
+        """Whether some of the replicas that are ready have room, and some have not."""
+        rooms = [one.account.has_room for one in self.upstreams.values() if one.account.ready]
+        return any(rooms) and not all(rooms)
+
+    def _cached(self, waiting: ProxiedRequest) -> tuple[float, float, Account | None]:
+        """Return the most of the prompt in caches of replicas with room; without; who that is."""
         here = elsewhere = 0.0
+        home = None
+        failed = waiting.failed
         for one in self.upstreams.values():
             account = one.account
+            if not account.ready or (failed and one.key in failed):
+                continue
+            matched = account.matched(waiting.hashes)
             if account.has_room:
-                here = max(here, account.matched(waiting.hashes))
-            elif account.ready:
-                elsewhere = max(elsewhere, account.matched(waiting.hashes))
-        return worth_waiting(waiting.prompt_tokens, here, elsewhere)
+                here = max(here, matched)
+            elif matched > elsewhere:
+                elsewhere, home = matched, account
+        return here, elsewhere, home
 
     def _place(self, waiting: ProxiedRequest) -> bool:
         """Send the request to the best replica with room; return whether there was one."""
@@ -245,10 +287,25 @@ class Dispatcher:
             )
             return
         self._count_waiting()
-        waiting.timer = self._loop.call_later(self._queue_timeout, self._time_out, waiting)
+        waiting.timer = self._loop.call_later(self._patience(waiting), self._time_out, waiting)
+
+    def _patience(self, waiting: ProxiedRequest) -> float:
+        """Return how long a request may wait from now on, in seconds.
+
+        Where every replica has failed it, it can only be served by the next incarnation of one. A
+        replica that just died is called ready until the next table, so that is waited for shortly.
+        """
+        failed = waiting.failed or ()
+        coming = (one for one in self.upstreams.values() if one.row.state in _COMING)
+        if any(one.row.state != READY or one.key not in failed for one in coming):
+            return max(0.0, waiting.sought_at + self._queue_timeout - self._now())
+        return min(_TABLE_S, self._queue_timeout)
 
     def _time_out(self, waiting: ProxiedRequest) -> None:
         self.leave(waiting)
+        if waiting.failed and self.has_hope and self._patience(waiting) > _TABLE_S:
+            self._let_wait(waiting, front=True)  # a replica that failed it is being restarted
+            return
         waiting.give_up(
             f"no replica had room within {self._queue_timeout:g} s", code="queue_timeout"
         )

@@ -15,7 +15,7 @@ import replicore
 from replicore.gateway import catalogue
 from replicore.gateway.breaker import BreakerState
 from replicore.gateway.catalogue import CATALOGUE, Metric
-from replicore.gateway.metrics import Count, Distribution, Snapshot
+from replicore.gateway.snapshot import Count, Distribution, Snapshot
 from replicore.gateway.table import ReplicaRow, ReplicaTable, Stats
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"

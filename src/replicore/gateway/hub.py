@@ -26,8 +26,8 @@ from replicore.gateway.messages import (
     Welcome,
     encode,
 )
-from replicore.gateway.metrics import Snapshot, merge
 from replicore.gateway.record import Explanation
+from replicore.gateway.snapshot import Snapshot, merge
 from replicore.gateway.table import ReplicaTable, Settings, Stats
 from replicore.gateway.totals import counted, total
 from replicore.unix_socket import listen_unix
@@ -56,7 +56,9 @@ class _Worker:
         self._questions: dict[int, asyncio.Future[Answer]] = {}
 
     def tell(self, message: msgspec.Struct) -> None:
-        self._writer.write(encode(message))
+        # uvloop raises where the connection is lost already and its reader has not heard of it.
+        if not self._writer.is_closing():
+            self._writer.write(encode(message))
 
     async def ask(self, question: Question) -> Answer | None:
         """Return the answer; None if the worker ends or does not answer in time."""

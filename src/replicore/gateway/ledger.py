@@ -17,10 +17,10 @@ from collections import deque
 from collections.abc import Sequence
 from math import inf
 
-import msgspec
 from xxhash import xxh3_64_intdigest
 
 from replicore.gateway.cells import DECODE_TOKENS, OUTSTANDING, PREFILL_TOKENS, Cells
+from replicore.gateway.placing import Standing
 from replicore.gateway.prefix import PrefixIndex
 from replicore.gateway.rates import FleetRates, Rates
 from replicore.gateway.table import ReplicaStats
@@ -29,26 +29,6 @@ from replicore.gateway.table import ReplicaStats
 _LEAST_DECODE = 8
 
 _FIELDS = (OUTSTANDING, PREFILL_TOKENS, DECODE_TOKENS)
-
-
-class Standing(msgspec.Struct, gc=False):
-    """How a replica stands when a request is to be placed. It is a ``routing.Load``.
-
-    Attributes:
-        name: Of the replica.
-        key: Stands for the name.
-        outstanding: Requests there, over all workers.
-        prefill_tokens: Of these, still to be worked through, without those in the prefix cache.
-        decode_tokens: Of these, still expected.
-        rates: How fast it is.
-    """
-
-    name: str
-    key: int
-    outstanding: int
-    prefill_tokens: float
-    decode_tokens: float
-    rates: Rates
 
 
 class Account:

@@ -6,7 +6,8 @@ place at the same instant both may be refused, but never one of a caller who kee
 
 **Tokens** are prompt plus output, of the last 60 s. A prompt is charged with its estimate when it
 is admitted; when the engine has told the usage, or the stream's tokens are counted, the rest is
-charged, which may be negative. What is used is taken from two windows of one minute::
+charged, or what was too much is taken back from the minute that it was charged in, so that no
+minute is ever below zero. What is used is taken from two windows of one minute::
 
     used = current + previous * (1 - elapsed / 60)
 
@@ -27,9 +28,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-import msgspec
+from replicore.gateway.refusal import Refusal
 
 if TYPE_CHECKING:
     from replicore.gateway.cells import Cells, Memory, Place
@@ -43,16 +44,6 @@ _FIELDS = 5
 
 # A request in flight ends at a time that nobody knows.
 _IN_FLIGHT_RETRY_S = 1
-
-
-class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """Why a request is answered with 429, in the words of OpenAI's error object."""
-
-    TYPE: ClassVar[str] = "rate_limit_error"
-    CODE: ClassVar[str] = "rate_limit_exceeded"
-
-    message: str
-    retry_after_s: int
 
 
 class Limiter:
@@ -87,6 +78,12 @@ class Limiter:
         if caller.tokens_per_minute is not None:
             row = self._rows.get(caller.name) or self._open(caller.name, now)
             row.charge(tokens, now)
+
+    def refund(self, caller: Caller, tokens: float, admitted_at: float, now: float) -> None:
+        """Take back ``tokens`` of the estimate that a request was admitted with."""
+        if caller.tokens_per_minute is not None:
+            row = self._rows.get(caller.name) or self._open(caller.name, now)
+            row.refund(tokens, admitted_at, now)
 
     def release(self, caller: Caller) -> None:
         """Count a request out that was admitted for this very caller object; once."""
@@ -190,6 +187,14 @@ class _Row:
             memory[at + _PREVIOUS] = previous
             memory[at + _WINDOW] = window
         memory[at + _CURRENT] += tokens
+
+    def refund(self, tokens: float, charged_at: float, now: float) -> None:
+        """Take tokens back; nothing happens if their window is not counted any more."""
+        self.charge(0.0, now)
+        age = now // WINDOW_S - charged_at // WINDOW_S
+        if age <= 1.0:
+            field = self.at + (_PREVIOUS if age else _CURRENT)
+            self.memory[field] = max(0.0, self.memory[field] - tokens)
 
 
 def _usage(memory: Memory, at: int, window: float) -> tuple[float, float]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
-from replicore.gateway.metrics import Snapshot
 from replicore.gateway.record import Explanation
+from replicore.gateway.snapshot import Snapshot
 from replicore.gateway.table import ReplicaTable, Settings, Stats
 
 # A table is some hundred bytes for each replica, a snapshot some kilobytes.

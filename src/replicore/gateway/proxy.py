@@ -12,8 +12,6 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
-import msgspec
-
 from replicore.errors import UpstreamError
 from replicore.gateway.budget import RetryBudget
 from replicore.gateway.continuation import Seam
@@ -35,7 +33,7 @@ from replicore.gateway.wire import (
     usage_of,
     without_token_ids,
 )
-from replicore.http.client import Exchange, encode_request
+from replicore.http.client import Exchange, encode_head
 from replicore.http.server import Request, Response
 from replicore.openai import error_body
 
@@ -52,6 +50,9 @@ _HELD_BYTES = 1024 * 1024
 
 # A stream is continued at most so often.
 _MAX_RESUMES = 2
+
+# Bodies below are copied behind their head: that costs less than a write of their own.
+_COPIED_BYTES = 16 * 1024
 
 _ERROR_EVENT = b'data: {"error"'
 _DONE_EVENT = b"data: [DONE]\n\n"
@@ -121,6 +122,7 @@ class ProxiedRequest:
         streaming: Whether the client asked for a stream.
         failed: Incarnations of replicas that failed this request, where it never goes again; None
             before the first.
+        held_until: Before that, it waits for the replica that has its prompt in its cache.
         passed_over: How often it let another one go before it in the queue.
         attempts: How often it was sent.
         reason: Why it seeks a replica: ``first``, or what failed before.
@@ -164,6 +166,7 @@ class ProxiedRequest:
         "caller",
         "failed",
         "hashes",
+        "held_until",
         "id",
         "output_limit",
         "output_tokens",
@@ -239,6 +242,7 @@ class ProxiedRequest:
         self.session = session
         self.failed: set[tuple[str, int]] | None = None
         self.attempts = 0
+        self.held_until = 0.0
         self.passed_over = 0
         self.reason = "first"
         self.timer: asyncio.TimerHandle | None = None
@@ -249,6 +253,11 @@ class ProxiedRequest:
         response.on_pause = self._pause
         response.on_resume = self._resume_reading
         self._desk.dispatcher.seek(self)
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is read from the replica, because the client reads too slowly."""
+        return self._exchange is not None and self._exchange.paused
 
     # what the dispatcher calls
 
@@ -324,13 +333,15 @@ class ProxiedRequest:
             return
         count = events.count(b"}\n\n")
         others = events.count(b"\n\n") - count
-        if others and events.endswith(_DONE_EVENT):
-            self._done = True
-            others -= 1
-        if others or _ERROR_EVENT in events:
+        if _ERROR_EVENT in events or others > 1:
             self._pass_unusual(events)
-        else:
+        elif not others:
             self._pass(events, count)
+        elif events.endswith(_DONE_EVENT):
+            self._done = True
+            self._pass(events, count)
+        else:
+            self._pass_unusual(events)
 
     def on_end(self) -> None:
         self._exchange = None
@@ -338,7 +349,7 @@ class ProxiedRequest:
             self._end_whole()
         elif self._done or self._sent is None:
             rest = self._gate.rest()
-            if rest:
+            if rest and self._seam is None:
                 self._pass(rest, 0)
             self._end_stream("ok")
         else:
@@ -363,10 +374,13 @@ class ProxiedRequest:
 
     def _send(self, upstream: Upstream, method: str, target: str, body: bytes) -> None:
         pool = upstream.pool
-        message = encode_request(
-            method, target, host=pool.authority, headers=self._headers, body=body
+        head = encode_head(
+            method, target, host=pool.authority, headers=self._headers, length=len(body)
         )
-        self._exchange = pool.send(message, self)
+        if len(body) < _COPIED_BYTES:
+            self._exchange = pool.send(head + body, self)
+        else:
+            self._exchange = pool.send(head, self, body=body)
 
     async def _go_on(self, resumption: Resumption, upstream: Upstream) -> None:
         """Send the continuation of a broken stream."""
@@ -386,6 +400,7 @@ class ProxiedRequest:
             self._write(plan.seam.finish(plan.finish))
             self._end_stream("ok")
         else:
+            self._head = None
             self._gate = EventGate(drop_progress=False)
             self._send(upstream, "POST", plan.path, plan.body)
 
@@ -425,7 +440,7 @@ class ProxiedRequest:
             return
         try:
             events = seam.feed(data)
-        except (Obstacle, msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+        except (Obstacle, ValueError) as error:
             if self._exchange is not None:
                 self._exchange.cancel()
             self._fail(UpstreamError(f"the continuation cannot be read: {error}"), "event")
@@ -457,18 +472,26 @@ class ProxiedRequest:
             self._ticket.first_token(now)
         if not self._response.started and self._head is not None:
             status, headers = self._head
-            self._response.start(status, response_headers(headers) + self._own_headers())
+            fields = response_headers(headers) + self._own_headers()
+            # The events are not the engine's to the byte, so its length is not theirs.
+            fields = [field for field in fields if field[0] != b"content-length"]
+            self._response.start(status, fields)
 
     def _hold(self, data: bytes) -> None:
         """Keep a part of an answer that is not a stream, up to a size."""
+        if self._resumes:
+            # No stream, so no continuation: an error, which is not for the client.
+            return
         if self._first_at is None:
             self._first_at = self._now()
         if self._response.started:
+            self._before_last = self._last
+            self._last = data
             self._response.write(data)
             return
         self._held.append(data)
         self._held_bytes += len(data)
-        if self._held_bytes > _HELD_BYTES and self._head is not None and self._seam is None:
+        if self._held_bytes > _HELD_BYTES and self._head is not None:
             status, headers = self._head
             self._response.start(status, response_headers(headers) + self._own_headers())
             self._response.write(b"".join(self._held))
@@ -476,7 +499,7 @@ class ProxiedRequest:
 
     def _end_whole(self) -> None:
         status, headers = self._head or (502, [])
-        if self._seam is not None:
+        if self._resumes:
             self._fail(UpstreamError(f"the engine answered with status {status}"), "status")
             return
         if self._response.started:
@@ -484,7 +507,7 @@ class ProxiedRequest:
             self._response.end()
             self._desk.dispatcher.freed()
             return
-        if status in _TRY_ELSEWHERE and self._may_try_another(status):
+        if status in _TRY_ELSEWHERE and self._may_try_another():
             self._fail(UpstreamError(f"the engine answered with status {status}"), "status")
             return
         held = self._held
@@ -496,10 +519,9 @@ class ProxiedRequest:
         self._desk.dispatcher.freed()
 
     def _end_stream(self, outcome: Outcome) -> None:
-        status = self._head[0] if self._head is not None else 200
         if self._first_at is None:
             self._start_stream()
-        self._over(status, outcome)
+        self._over(self._told_status, outcome)
         if self._resumes:
             self._response.end(trailers=[(b"x-replicore-resumes", b"%d" % self._resumes)])
         else:
@@ -521,8 +543,8 @@ class ProxiedRequest:
             if kind == "connect" or (kind == "closed" and self._head is None):
                 upstream.refused(now)
         self._failures += was_sent
-        if self._response.started and not self.streaming:
-            self._over(self._head[0] if self._head else 0, "error")
+        if self._response.started and self._gate is None and not self._resumes:
+            self._over(self._told_status, "error")
             self._response.abort()
         elif self._response.started:
             self._resume(error, kind)
@@ -530,9 +552,14 @@ class ProxiedRequest:
             self._try_another(error, kind)
         self._desk.dispatcher.freed()
 
-    def _may_try_another(self, status: int) -> bool:
+    def _may_try_another(self) -> bool:
         """Whether an error status is better answered by another replica than passed on."""
-        return self._failures + 1 < _MAX_FAILURES and self._desk.dispatcher.has_other(self)
+        desk = self._desk
+        return (
+            self._failures + 1 < _MAX_FAILURES
+            and desk.dispatcher.has_other(self)
+            and desk.budget.allows(self._now())
+        )
 
     def _try_another(self, error: UpstreamError, kind: str) -> None:
         self._held.clear()
@@ -553,6 +580,9 @@ class ProxiedRequest:
 
     def _resume(self, error: UpstreamError, kind: str) -> None:
         """Continue a stream of which the client has a part."""
+        if self._done:
+            self._end_stream("ok")
+            return
         sent = self._sent
         self._seam = None
         try:
@@ -601,8 +631,16 @@ class ProxiedRequest:
         if self._task is not None:
             self._task.cancel()
             self._task = None
-        self._over(self._head[0] if self._head and self._response.started else 0, "client_left")
+        self._over(self._told_status, "client_left")
         self._desk.dispatcher.freed()
+
+    @property
+    def _told_status(self) -> int:
+        """The status that the client has been told; 0 for none."""
+        if not self._response.started:
+            return 0
+        # Of a continued stream the last head is that of the continuation.
+        return 200 if self._resumes or self._head is None else self._head[0]
 
     def _release(self, *, error: bool = False, output_tokens: int | None = None) -> None:
         """Give the slot back."""
@@ -618,8 +656,8 @@ class ProxiedRequest:
             return
         self._finished = True
         prompt, output = usage_of(self._last)
-        if output is None and self.streaming:
-            prompt, output = usage_of(self._before_last)
+        if output is None:
+            prompt, output = usage_of(self._before_last + self._last)
             if output is None and self._events:
                 # Without usage a stream's events are counted; a chat's first one has no token.
                 output = max(0, self._events - (self._route == "/v1/chat/completions"))

@@ -30,7 +30,6 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Collection
 from itertools import accumulate
-from weakref import WeakSet
 
 # Before any sample only their ratio matters: one prompt token costs as much as 1/100 output token,
 # as on common accelerators.
@@ -68,7 +67,7 @@ class FleetRates:
         self.steps: Samples = deque(maxlen=_SAMPLES)
         self.prefill_rate = _PRIOR_PREFILL_RATE
         self.step = (_PRIOR_STEP_S, _PRIOR_STEP_S * _PRIOR_SLOPE_SHARE)
-        self._members: WeakSet[Rates] = WeakSet()
+        self._members: set[Rates] = set()
         self._samples = 0
         self._refresh_at = 0.0
 
@@ -77,6 +76,10 @@ class FleetRates:
         rates = Rates(self)
         self._members.add(rates)
         return rates
+
+    def leave(self, rates: Rates) -> None:
+        """Forget an incarnation that is gone; what it taught stays."""
+        self._members.discard(rates)
 
     def sampled(self, now: float) -> None:
         """Work all rates out anew, if it is time to."""
@@ -102,7 +105,6 @@ class Rates:
     """
 
     __slots__ = (
-        "__weakref__",
         "_fleet",
         "_prefills",
         "_seconds",

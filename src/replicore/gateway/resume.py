@@ -21,7 +21,7 @@ from replicore.gateway.continuation import (
 )
 from replicore.gateway.sent import Obstacle, SentStream
 from replicore.gateway.table import ReplicaRow
-from replicore.http.client import fetch
+from replicore.http.fetch import fetch
 
 _T = TypeVar("_T")
 
@@ -93,7 +93,11 @@ class Resumption:
         prompt = await self._prompt_ids(row)
         ids, skip = await self._sent_ids(row, prompt)
         left = tokens_left(
-            wanted, prompt=len(prompt), sent=len(ids), max_model_len=self._max_model_len
+            wanted,
+            prompt=len(prompt),
+            sent=len(ids),
+            max_model_len=self._max_model_len,
+            endless=row.traits.text_continuation,
         )
         seam = Seam(sent, wanted, skip=skip, prompt_tokens=len(prompt), sent_tokens=len(ids))
         if sent.finish_reason is not None:

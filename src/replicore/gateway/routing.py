@@ -13,8 +13,9 @@ from math import ceil, inf
 from types import MappingProxyType
 from typing import Protocol
 
-import msgspec
 from xxhash import xxh3_64_intdigest
+
+from replicore.gateway.placing import Ask
 
 # What part of a prompt must be in a replica's cache for prefix_affinity to follow it, and how far
 # loads may be apart: the rules of vllm-router's cache_aware with its defaults.
@@ -25,10 +26,17 @@ _UNEVEN_RATIO = 1.5
 # What a second spread over a stream counts of a second before its first token.
 _STREAM_WEIGHT = 1 / 8
 
-# How often a waiting request is passed over for one that fits the free replica better, and how many
-# are looked at.
-PATIENCE = 4
-LOOK_AHEAD = 8
+# What own prefill counts: a prompt that is not in a cache drives others out of it, and about half
+# of what it drives out is worked through again.
+_OWN_WEIGHT = 1.5
+
+# Policies for which a request may wait for a replica that has its prompt, though others have room.
+PATIENT = frozenset({"least_work"})
+
+# Per replica: how often a waiting request is passed over for one that fits the free replica better,
+# and how many are looked at.
+PATIENCE = 2
+LOOK_AHEAD = 4
 
 # What part of a prompt must be in another replica's cache for that.
 _WORTH_WAITING = 1 / 8
@@ -59,7 +67,7 @@ class Speed(Protocol):
 class Load(Protocol):
     """What a policy may look at, of one replica.
 
-    Over all workers of the gateway; see ``ledger.Account``.
+    Over all workers of the gateway; see ``placing.Standing``.
     """
 
     @property
@@ -86,24 +94,6 @@ class Load(Protocol):
     def rates(self) -> Speed: ...
 
 
-class Ask(msgspec.Struct, gc=False):
-    """What a policy may know of a request.
-
-    Attributes:
-        prompt_tokens: Estimated.
-        output_tokens: Expected.
-        matched: Of the prompt, believed to be in the prefix cache of each replica.
-        session: What the session has in common: a hash of its id or of the prompt's beginning.
-        turn: Counts the decisions.
-    """
-
-    prompt_tokens: float
-    output_tokens: float
-    matched: Sequence[float]
-    session: int
-    turn: int
-
-
 Policy = Callable[[Sequence[Load], Ask], Sequence[float]]
 
 
@@ -125,14 +115,15 @@ def session_hash(data: bytes) -> int:
 def least_work(loads: Sequence[Load], ask: Ask) -> list[float]:
     """Return the seconds by which the request would delay itself and others at each replica.
 
-    cost = (prefill tokens outstanding + own, without those in the prefix cache) / prefill rate
+    cost = (prefill tokens outstanding + 1.5 * own, all without those in the prefix cache)
+    / prefill rate
     + (own output tokens * decode step + others' decode tokens * slope of the decode step) / 8
 
     The decode step is the one with this request (see ``rates.py``). Its slope is what a request
     adds to every step of all others; ``1 / slope`` is the decode rate of a replica that is full.
     A delay spread over a stream weighs an eighth of the same delay before its first token. At full
     weight the decode term, which is much the larger, drives sessions away from their caches to gain
-    little; at none, requests heap up on some replicas (``benchmarks/routing.py`` has the figures).
+    little; at none, requests heap up on some replicas (``benchmarks/routing`` has the figures).
 
     Affinity is nothing but less prefill: a replica that has the prompt in its cache is left where
     its queue costs more than working the prompt through elsewhere.
@@ -143,7 +134,7 @@ def least_work(loads: Sequence[Load], ask: Ask) -> list[float]:
         rates = load.rates
         slope = rates.step_slope_s
         uncached = prompt - matched
-        prefill = load.prefill_tokens + (uncached if uncached > 1.0 else 1.0)
+        prefill = load.prefill_tokens + (uncached if uncached > 1.0 else 1.0) * _OWN_WEIGHT
         step = rates.step_base_s + slope * (load.outstanding + 1)
         decode = output * step + load.decode_tokens * slope
         costs.append(prefill / rates.prefill_rate + decode * _STREAM_WEIGHT)
@@ -154,14 +145,39 @@ def worth_waiting(prompt_tokens: float, here: float, elsewhere: float) -> bool:
     """Return whether a request that waits should leave a free slot to one behind it.
 
     While requests wait, only one replica at a time has room, and its cache is as good as random for
-    whoever is first. So the first is passed over, at most ``PATIENCE`` times, where a replica that
-    is full has much more of its prompt.
+    whoever is first. So the first is passed over, at most ``PATIENCE`` times per replica, where a
+    replica that is full has much more of its prompt.
 
     Args:
         here: The most that a replica with room has of the prompt in its cache, in tokens.
         elsewhere: The most that any other has.
     """
     return elsewhere - here > _WORTH_WAITING * prompt_tokens
+
+
+def holding_s(load: Load, gain: float) -> float:
+    """Return the seconds that a request should wait for a replica which is full; 0 for not at all.
+
+    It should where a slot is expected sooner than the prompt is worked through elsewhere, and for
+    no longer than that would take: so at the worst, the wait and the prefill are both paid.
+
+    Args:
+        gain: How much more of the prompt it has in its cache than any that has room, in tokens.
+    """
+    saving_s = _OWN_WEIGHT * gain / load.rates.prefill_rate
+    return saving_s if saving_s > _slot_wait_s(load) else 0.0
+
+
+def _slot_wait_s(load: Load) -> float:
+    """Return when the first of the requests of a full replica is expected to end.
+
+    Of n requests that are each at a random point of an equal length, the first has 2 / (n + 1) of
+    their mean rest to go.
+    """
+    many = load.outstanding
+    rates = load.rates
+    rest = 2 * load.decode_tokens / (many * (many + 1)) if many else 0.0
+    return rest * (rates.step_base_s + rates.step_slope_s * many)
 
 
 def least_outstanding(loads: Sequence[Load], ask: Ask) -> list[float]:

@@ -9,9 +9,10 @@ from io import StringIO
 from replicore.errors import UpstreamError
 from replicore.gateway import catalogue
 from replicore.gateway.engine_metrics import EngineMetrics
-from replicore.gateway.metrics import Counter, Snapshot
+from replicore.gateway.metrics import Counter
+from replicore.gateway.snapshot import Snapshot
 from replicore.gateway.table import ReplicaRow
-from replicore.http.client import fetch
+from replicore.http.fetch import fetch
 
 # Prometheus gives a scrape 10 s; an engine that is in a long prefill may not answer at all.
 _TIMEOUT_S = 2.0

@@ -6,10 +6,9 @@ when the stream breaks, and now and then so that long streams stay small.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from replicore.gateway.stream_events import Delta, StreamedChoice, read_event
 from replicore.http.sse import DONE, SseParser
 
 # Events kept as bytes: a thousand tokens of the usual events, read in about a millisecond.
@@ -22,36 +21,6 @@ class Obstacle(Exception):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
-
-
-class _Delta(msgspec.Struct, gc=False):
-    role: str | None = None
-    content: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    refusal: str | None = None
-    tool_calls: Any = None
-    function_call: Any = None
-    audio: Any = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: int = 0
-    text: str | None = None
-    delta: _Delta | None = None
-    finish_reason: str | None = None
-    logprobs: Any = None
-    token_ids: list[int] | None = None
-    prompt_token_ids: list[int] | None = None
-
-
-class _Event(msgspec.Struct, gc=False):
-    choices: list[_Choice] = []
-    usage: Any = None
-    prompt_token_ids: list[int] | None = None
-
-
-_decode = msgspec.json.Decoder(_Event).decode
 
 
 class SentStream:
@@ -138,7 +107,7 @@ class SentStream:
         if payload == DONE:
             self.done = True
             return
-        event = _decode(payload)
+        event = read_event(payload)
         if event.prompt_token_ids is not None:
             self.prompt_ids = event.prompt_token_ids
         if not event.choices:
@@ -150,7 +119,7 @@ class SentStream:
         self._read_choice(choice)
         self.template = payload
 
-    def _read_choice(self, choice: _Choice) -> None:
+    def _read_choice(self, choice: StreamedChoice) -> None:
         if choice.logprobs is not None:
             raise Obstacle("logprobs", "it has logprobs")
         text = choice.text or ""
@@ -175,7 +144,7 @@ class SentStream:
         self.ids += ids
 
 
-def _check_delta(delta: _Delta) -> None:
+def _check_delta(delta: Delta) -> None:
     if delta.tool_calls or delta.function_call:
         raise Obstacle("tools", "it calls tools")
     if delta.audio or delta.refusal:

@@ -18,22 +18,24 @@ from replicore.gateway.budget import RetryBudget
 from replicore.gateway.cells import Cells
 from replicore.gateway.cors import Cors
 from replicore.gateway.dispatch import Dispatcher
+from replicore.gateway.facts import BadBody, Facts, read_facts
 from replicore.gateway.key_file import Caller
 from replicore.gateway.keys import ANONYMOUS, KeyRing
 from replicore.gateway.ledger import Account
 from replicore.gateway.lengths import OutputLengths
-from replicore.gateway.limits import Limiter, Refusal
+from replicore.gateway.limits import Limiter
 from replicore.gateway.metrics import Meter
 from replicore.gateway.prefix import block_hashes, estimate_tokens
 from replicore.gateway.proxy import ProxiedRequest
 from replicore.gateway.rates import FleetRates
 from replicore.gateway.record import Explanation, Finished
+from replicore.gateway.refusal import Refusal
 from replicore.gateway.routing import session_hash
 from replicore.gateway.table import ReplicaRow, ReplicaStats, ReplicaTable, Settings, Stats
 from replicore.gateway.traceparent import child_traceparent, same_trace
 from replicore.gateway.tracing import open_tracer
 from replicore.gateway.upstream import Upstream
-from replicore.gateway.wire import BadBody, Facts, read_facts, request_headers
+from replicore.gateway.wire import request_headers
 from replicore.http.server import Limits, Request, Response
 from replicore.openai import error_body
 
@@ -45,8 +47,12 @@ _KNOWN = (
     | _PASSED_ON
     | {_MODELS, "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"}
 )
+_ENGINES = _KNOWN - _HEALTH
 
 _LONGEST_REQUEST_ID = 128
+
+# The longest bodies that a worker holds at once; of shorter ones there may be as many more.
+_HELD_BODIES = 16
 
 # How often is looked for hung replicas, changed keys and slots to be opened, seconds.
 _SWEEP_S = 1.0
@@ -113,6 +119,7 @@ class Gateway:
     def limits(self) -> Limits:
         return Limits(
             body_bytes=self._settings.max_body,
+            held_bytes=_HELD_BODIES * self._settings.max_body,
             header_timeout=self._settings.header_timeout,
             idle_timeout=self._settings.idle_timeout,
         )
@@ -162,6 +169,16 @@ class Gateway:
             self._answer(request, response, request_id)
         else:
             self._refuse_route(request, response, request_id)
+
+    def screen(self, request: Request, response: Response) -> None:
+        """Answer a request whose body is yet to come, where its sender has no key."""
+        headers = request.headers
+        if self._keys is None or request.path in _HEALTH:
+            return
+        if self._keys.check(headers.get(b"authorization")) is None:
+            self._requests += 1
+            if not (self._cors.origins and self._cors.look(request, response)):
+                self._refuse_caller(response, _request_id(headers.get(b"x-request-id")))
 
     def freed(self) -> None:
         """Look for waiting requests: another worker has freed a slot."""
@@ -213,7 +230,7 @@ class Gateway:
         """
         caller = request.caller
         if caller is not ANONYMOUS:
-            self._limiter.charge(caller, tokens - request.prompt_tokens, self.now())
+            self._settle(request, finished, tokens)
             self._limiter.release(caller)
         if finished.outcome == "ok" and finished.output_tokens is not None:
             self._lengths.learn(request.output_limit, finished.output_tokens)
@@ -225,6 +242,16 @@ class Gateway:
         if self._tracer is not None:
             explanation = self.dispatcher.explain(finished.request_id)
             self._tracer.finished(finished, explanation.choices if explanation else ())
+
+    def _settle(self, request: ProxiedRequest, finished: Finished, tokens: float) -> None:
+        """Charge what a request took beyond its estimate, or take back what it did not."""
+        if not finished.attempts:
+            tokens = 0.0  # refused, or left, before any replica had work with it
+        now, more = self.now(), tokens - request.prompt_tokens
+        if more >= 0:
+            self._limiter.charge(request.caller, more, now)
+        else:
+            self._limiter.refund(request.caller, -more, now - finished.duration_s, now)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something in the background, at most until the gateway closes."""
@@ -268,6 +295,7 @@ class Gateway:
 
     def _retire(self, upstream: Upstream) -> None:
         upstream.account.ready = False
+        self._rates.leave(upstream.account.rates)
         self.spawn(upstream.pool.close())
 
     def _breaker_changed(self, upstream: Upstream) -> None:
@@ -309,7 +337,8 @@ class Gateway:
     ) -> None:
         facts = Facts()
         headers = request.headers
-        if not headers.get(b"content-type", b"").startswith(b"multipart/"):
+        # Engines take any other type for JSON, so nothing else may pass unread.
+        if not headers.get(b"content-type", b"").startswith(b"multipart/form-data"):
             try:
                 facts = read_facts(request.body)
             except BadBody as error:
@@ -468,7 +497,13 @@ class Gateway:
 
 
 def _is_passed_on(path: str) -> bool:
-    return path.startswith("/v1/") or path in _PASSED_ON
+    return path in _ENGINES or (path.startswith("/v1/") and not _climbs(path))
+
+
+def _climbs(path: str) -> bool:
+    """Whether an engine, or a proxy before it, might read the path as one outside of ``/v1/``."""
+    plain = unquote(path).replace("\\", "/")
+    return any(segment in (".", "..") for segment in plain.split("/"))
 
 
 def _request_id(given: bytes | None) -> str:

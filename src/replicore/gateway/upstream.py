@@ -25,6 +25,11 @@ class Served(Protocol):
 
     streaming: bool
 
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is read from the replica, because the client reads too slowly."""
+        ...
+
     def break_off(self, error: UpstreamError) -> None:
         """Take the request away from the replica, as if the connection had failed."""
         ...
@@ -49,6 +54,7 @@ class Upstream:
         "_seen",
         "_slow_start",
         "_started_at",
+        "_streaming_since",
         "account",
         "breaker",
         "open_until",
@@ -81,6 +87,7 @@ class Upstream:
         self._started_at = now
         self._seen = 0
         self._heard_at = now
+        self._streaming_since = now
         account.ready = takes_requests(row)
         self.pace(now)
 
@@ -102,9 +109,12 @@ class Upstream:
         self.pace(now)
 
     def answered(self, now: float) -> None:
-        """Note that it answers; costs nothing while the breaker is closed."""
-        if self.breaker.state != "closed":
-            self.breaker.succeeded()
+        """Note that it answers; costs nothing where nothing has failed."""
+        if self.breaker.is_clean:
+            return
+        was_closed = self.breaker.state == "closed"
+        self.breaker.succeeded()
+        if not was_closed:
             self._after_change(now)
 
     def refused(self, now: float) -> None:
@@ -133,16 +143,23 @@ class Upstream:
     def watch(self, now: float, stall_timeout: float) -> bool:
         """Look whether it has made progress since the last call; return whether it is stalled.
 
-        Only an open stream proves a stall: a request without one is silent until it ends.
+        Only an open stream that is read proves a stall: a request without one is silent until it
+        ends, and no client may make a replica look hung by not reading.
         """
-        if self.progress != self._seen or not self.serving:
+        if not any(one.streaming and not one.paused for one in self.serving):
+            self._streaming_since = now
+        is_read = not all(one.paused for one in self.serving)
+        if self.progress != self._seen or not (is_read or self.stalled_s):
             self._seen, self._heard_at, self.stalled_s = self.progress, now, 0.0
             return False
+        if not self.serving:
+            return False  # what it had was taken away; it is suspect until it sends something
         rate = self.account.rates.prefill_rate
         allowed = stall_timeout + 3 * self.account.prefill_tokens / rate
         silent = now - self._heard_at
         self.stalled_s = silent if silent > allowed else 0.0
-        return silent > allowed and any(one.streaming for one in self.serving)
+        # A stream that came into the silence of longer requests has its own time.
+        return min(silent, now - self._streaming_since) > allowed
 
     def break_off(self, error: UpstreamError, now: float) -> None:
         """Take its streams away, and send nothing for a while."""

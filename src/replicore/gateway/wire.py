@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
-
-import msgspec
 
 from replicore.engines.engine import EngineTraits
+from replicore.gateway.stream_events import is_trouble
 from replicore.http.sse import DONE, SseParser
 
 EVENT_STREAM = b"text/event-stream"
@@ -60,70 +58,10 @@ _TOKEN_IDS = b',"token_ids":['
 _ANY_IDS = b'token_ids":'
 
 _EVENT_END = re.compile(rb"\n\n|\r\n\r\n")
-_SERVER_ERROR = 500
 
 _USAGE = b'"usage":'
-_USAGE_TAIL_BYTES = 4096
 _PROMPT_TOKENS = re.compile(rb'"prompt_tokens":\s*(\d+)')
 _COMPLETION_TOKENS = re.compile(rb'"completion_tokens":\s*(\d+)')
-
-
-class BadBody(Exception):
-    """Raised for a request body that a client must mend; the message is for the client."""
-
-
-_NOTHING = msgspec.Raw()
-
-
-class Facts(msgspec.Struct, gc=False):
-    """What routing needs to know of a request's body.
-
-    Attributes:
-        max_tokens: As given; so is whatever has no narrower type here, for the engine to judge.
-        messages: JSON text of the value; empty where there is none.
-    """
-
-    model: str | None = None
-    stream: bool | None = None
-    max_tokens: Any = None
-    max_completion_tokens: Any = None
-    user: Any = None
-    messages: msgspec.Raw = _NOTHING
-    prompt: msgspec.Raw = _NOTHING
-    input: msgspec.Raw = _NOTHING
-
-    @property
-    def prompt_text(self) -> msgspec.Raw:
-        """JSON text of the prompt, in whatever form it came."""
-        return self.messages or self.prompt or self.input
-
-    @property
-    def output_limit(self) -> int | None:
-        """Tokens that the client allows; None where it set no limit."""
-        limit = self.max_completion_tokens or self.max_tokens
-        return limit if isinstance(limit, int) and limit > 0 else None
-
-
-class _ErrorEvent(msgspec.Struct, gc=False):
-    error: Any = None
-
-
-_decoder = msgspec.json.Decoder(Facts)
-_decode_error = msgspec.json.Decoder(_ErrorEvent).decode
-
-
-def read_facts(body: bytes) -> Facts:
-    """Return the facts of a JSON body; the rest of it is skipped, not built.
-
-    Raises:
-        BadBody: Not a JSON object, or one of the facts has another type.
-    """
-    try:
-        return _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise BadBody(f"the request body is not what the API asks for: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadBody(f"the request body is not valid JSON: {error}") from error
 
 
 def ask_the_engine(body: bytes, traits: EngineTraits, *, ids: bool) -> tuple[bytes, Filter]:
@@ -177,8 +115,12 @@ def without_token_ids(events: bytes) -> bytes:
 
 
 def usage_of(tail: bytes) -> tuple[int | None, int | None]:
-    """Return prompt and output tokens from the end of a body or a stream, where they are told."""
-    at = tail.rfind(_USAGE, max(0, len(tail) - _USAGE_TAIL_BYTES))
+    """Return prompt and output tokens from the end of a body or a stream, where they are told.
+
+    They are near the end, but for what a client asks to be told after them (vLLM's
+    ``prompt_token_ids`` and ``prompt_logprobs``), and its tokens are charged all the same.
+    """
+    at = tail.rfind(_USAGE)
     if at < 0:
         return None, None
     prompt = _PROMPT_TOKENS.search(tail, at)
@@ -214,7 +156,7 @@ def examine(events: bytes) -> Examined:
         for payload in payloads:
             if payload == DONE:
                 done = True
-            elif _is_trouble(payload):
+            elif is_trouble(payload):
                 return Examined(events[:start], count, done, payload)
             else:
                 count += 1
@@ -226,19 +168,6 @@ def _event_ends(events: bytes) -> Iterator[int]:
     """Yield the index after each event's empty line."""
     for match in _EVENT_END.finditer(events):
         yield match.end()
-
-
-def _is_trouble(payload: bytes) -> bool:
-    """Whether an event tells that the engine is broken: not an object, or an error of its own."""
-    try:
-        event = _decode_error(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return True
-    error = event.error
-    if error is None:
-        return False
-    code = error.get("code") if isinstance(error, dict) else None
-    return not (isinstance(code, int) and code < _SERVER_ERROR)
 
 
 class Filter:

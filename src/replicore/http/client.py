@@ -12,7 +12,6 @@ import socket
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
@@ -20,8 +19,6 @@ import httptools
 
 from replicore.errors import ConfigError, UpstreamError
 from replicore.http.address import authority
-
-_MiB = 1024 * 1024
 
 # A host name that IDNA cannot encode is a UnicodeError.
 _CONNECT_ERRORS = (OSError, TimeoutError, UnicodeError)
@@ -63,10 +60,22 @@ def encode_request(
     body: bytes = b"",
 ) -> bytes:
     """Return a request's bytes with its ``content-length``; ``host`` is the authority."""
+    return encode_head(method, target, host=host, headers=headers, length=len(body)) + body
+
+
+def encode_head(
+    method: str,
+    target: str,
+    *,
+    host: str,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    length: int = 0,
+) -> bytes:
+    """Return a request's bytes before its body of ``length`` bytes."""
     lines = [f"{method} {target} HTTP/1.1\r\nhost: {host}".encode("latin-1")]
     lines += map(b": ".join, headers)
-    if body or method not in ("GET", "HEAD"):
-        lines.append(b"content-length: %d\r\n\r\n%b" % (len(body), body))
+    if length or method not in ("GET", "HEAD"):
+        lines.append(b"content-length: %d\r\n\r\n" % length)
     else:
         lines.append(b"\r\n")
     return b"\r\n".join(lines)
@@ -81,14 +90,25 @@ class Exchange:
         paused: Whether :meth:`pause` was called last, not :meth:`resume`.
     """
 
-    __slots__ = ("_connection", "_pool", "_task", "done", "paused", "request", "sent_at", "sink")
+    __slots__ = (
+        "_connection",
+        "_pool",
+        "_task",
+        "body",
+        "done",
+        "paused",
+        "request",
+        "sent_at",
+        "sink",
+    )
 
-    def __init__(self, pool: Pool, request: bytes, sink: ResponseSink) -> None:
+    def __init__(self, pool: Pool, request: bytes, body: bytes, sink: ResponseSink) -> None:
         self._pool = pool
         self._connection: _Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self.paused = False
         self.request = request
+        self.body = body
         self.sink = sink
         self.sent_at: float | None = None
         self.done = False
@@ -157,9 +177,13 @@ class Pool:
         """``host:port``, for the ``host`` header."""
         return authority(self.host, self.port)
 
-    def send(self, request: bytes, sink: ResponseSink) -> Exchange:
-        """Send on an idle connection, or on a new one."""
-        exchange = Exchange(self, request, sink)
+    def send(self, request: bytes, sink: ResponseSink, *, body: bytes = b"") -> Exchange:
+        """Send on an idle connection, or on a new one.
+
+        Args:
+            body: What follows ``request``, apart from it so that a large one is not copied.
+        """
+        exchange = Exchange(self, request, body, sink)
         if self._idle:
             exchange.attach(self._idle.pop())
         else:
@@ -306,6 +330,8 @@ class _Connection(asyncio.Protocol):
             self.connection_lost(None)
         else:
             self._transport.write(exchange.request)
+            if exchange.body:
+                self._transport.write(exchange.body)
 
     def abort(self) -> None:
         """Cut the connection with a reset.
@@ -483,74 +509,3 @@ def split_endpoint(endpoint: str) -> tuple[str, int]:
     if parts.scheme != "http" or not parts.hostname or not port:
         raise ConfigError(f'endpoint "{endpoint}" is not a URL such as http://127.0.0.1:8000')
     return parts.hostname, port
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A whole response. Header names are lower case; of repeated ones the last is kept."""
-
-    status: int
-    headers: dict[bytes, bytes]
-    body: bytes
-
-
-class _Collector:
-    """A sink that gathers a whole response into a future."""
-
-    def __init__(self, future: asyncio.Future[Reply], max_bytes: int) -> None:
-        self._future = future
-        self._left = max_bytes
-        self._status = 0
-        self._headers: dict[bytes, bytes] = {}
-        self._body: list[bytes] = []
-
-    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self._status = status
-        self._headers = dict(headers)
-
-    def on_body(self, data: bytes) -> None:
-        self._left -= len(data)
-        if self._left < 0:
-            self.on_error(UpstreamError("the response is larger than was allowed"))
-        else:
-            self._body.append(data)
-
-    def on_end(self) -> None:
-        if not self._future.done():
-            self._future.set_result(Reply(self._status, self._headers, b"".join(self._body)))
-
-    def on_error(self, error: UpstreamError) -> None:
-        if not self._future.done():
-            self._future.set_exception(error)
-
-
-async def fetch(
-    endpoint: str,
-    method: str,
-    path: str,
-    *,
-    body: bytes | None = None,
-    headers: Sequence[tuple[bytes, bytes]] = (),
-    timeout: float,
-    max_bytes: int = 16 * _MiB,
-) -> Reply:
-    """Send one request on a connection of its own and return the whole response.
-
-    Raises:
-        UpstreamError: No connection, no whole response within ``timeout`` seconds, or a larger one
-            than ``max_bytes``.
-    """
-    pool = Pool(endpoint, connect_timeout=timeout)
-    collector = _Collector(asyncio.get_running_loop().create_future(), max_bytes)
-    fields = [(b"content-type", b"application/json"), *headers] if body is not None else headers
-    request = encode_request(method, path, host=pool.authority, headers=fields, body=body or b"")
-    exchange = pool.send(request, collector)
-    try:
-        async with asyncio.timeout(timeout):
-            return await collector._future
-    except TimeoutError:
-        message = f"{endpoint} did not answer {method} {path} within {timeout:g} s"
-        raise UpstreamError(message) from None
-    finally:
-        exchange.cancel()
-        await pool.close()

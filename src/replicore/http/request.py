@@ -33,6 +33,10 @@ _METHODS = {
 }
 _VERSIONS = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
 
+# What a memo holds.
+_MOST_KEYS = 512
+_LONGEST_KEY = 128  # bytes
+
 # Fields that decide where a message ends and whom it is for.
 _FRAMING = (b"host", b"content-length", b"transfer-encoding")
 
@@ -198,17 +202,14 @@ class _Memo(dict[bytes, T]):
     A hit costs a tenth of reading.
     """
 
-    _MOST = 512
-    _LONGEST = 128
-
     def __init__(self, read: Callable[[bytes], T]) -> None:
         super().__init__()
         self._read = read
 
     def __missing__(self, key: bytes) -> T:
         value = self._read(key)
-        if len(key) <= self._LONGEST:
-            if len(self) >= self._MOST:
+        if len(key) <= _LONGEST_KEY:
+            if len(self) >= _MOST_KEYS:
                 self.clear()
             self[key] = value
         return value

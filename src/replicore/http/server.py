@@ -62,6 +62,8 @@ class Limits:
         header_timeout: From the first byte of a request to the end of its headers; with TLS also
             for the handshake.
         body_timeout: Longest silence within a body.
+        held_bytes: Bodies of all connections together, those of requests that are being served
+            included; what comes in one read is not counted.
         body_rate: Bytes per second that a body must have brought on average, once
             ``body_timeout`` is over: Apache's ``MinRate``.
         idle_timeout: Between two requests of one connection; nginx's default.
@@ -70,6 +72,7 @@ class Limits:
 
     header_bytes: int = 64 * _KiB
     body_bytes: int = 64 * _MiB
+    held_bytes: int = 1024 * _MiB
     header_timeout: float = 10.0
     body_timeout: float = 30.0
     body_rate: float = 500.0
@@ -214,6 +217,9 @@ def _fields(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
 
 Handler = Callable[[Request, Response], None]
 
+# Called with a request whose body is yet to come; what it answers is not read.
+Screen = Callable[[Request, Response], None]
+
 
 class HttpServer:
     """Accepts connections on one listening socket and hands requests to ``handler``.
@@ -224,8 +230,17 @@ class HttpServer:
     # Deadlines are looked at this often, seconds: one timer for all connections, none per request.
     _SWEEP = 0.5
 
-    def __init__(self, handler: Handler, limits: Limits, *, tls: Tls | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        limits: Limits,
+        *,
+        tls: Tls | None = None,
+        screen: Screen | None = None,
+    ) -> None:
         self.handler = handler
+        self.screen = screen
+        self.held_bytes = 0
         self.limits = limits
         self.connections: set[_Connection] = set()
         self.status_lines: dict[int, bytes] = {}
@@ -304,9 +319,14 @@ async def serve(
     sock: socket.socket,
     limits: Limits | None = None,
     tls: Tls | None = None,
+    screen: Screen | None = None,
 ) -> HttpServer:
-    """Serve ``handler`` on a listening socket until :meth:`HttpServer.close`."""
-    server = HttpServer(handler, limits or Limits(), tls=tls)
+    """Serve ``handler`` on a listening socket until :meth:`HttpServer.close`.
+
+    Args:
+        screen: May answer before a body is read, so that nobody's takes memory who may not send it.
+    """
+    server = HttpServer(handler, limits or Limits(), tls=tls, screen=screen)
     await server.start(sock)
     return server
 
@@ -342,6 +362,7 @@ class _Connection(asyncio.Protocol):
         "_closing",
         "_deadline",
         "_held",
+        "_held_bytes",
         "_paused",
         "_refused",
         "_request",
@@ -360,6 +381,7 @@ class _Connection(asyncio.Protocol):
         self._request: Request | None = None  # the one whose body is being read
         self._body: SizedBody | ChunkedBody = _NO_BODY
         self._body_since = 0.0
+        self._held_bytes = 0  # of the body, as counted in the server's
         self._response: Response | None = None
         self._refused = False
         self._closing = False
@@ -380,6 +402,7 @@ class _Connection(asyncio.Protocol):
         self._held = b""
         self._request = None
         self._body = _NO_BODY
+        self._let_go()
         response, self._response = self._response, None
         self.server.connection_closed(self)
         if response is not None and not response.done:
@@ -427,6 +450,8 @@ class _Connection(asyncio.Protocol):
 
     def response_done(self, *, keep_alive: bool) -> None:
         self._response = None
+        if self._held_bytes:
+            self._let_go()
         if not keep_alive or self._closing or self.server.closing:
             self._close()
         elif not self._paused:
@@ -496,11 +521,36 @@ class _Connection(asyncio.Protocol):
         else:
             self._check_body(length)
             self._body = SizedBody(length)
+        if self._is_turned_away(request):
+            return
         self._request = request
         self._body_since = self.server.soon
         self._deadline = self._body_since + limits.body_timeout
         if not is_here and request.headers.get(b"expect", b"").lower() == b"100-continue":
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _is_turned_away(self, request: Request) -> bool:
+        """Whether the screen has answered; then nothing more is read of the connection."""
+        if self.server.screen is None:
+            return False
+        keep_alive, request.keep_alive, self._refused = request.keep_alive, False, True
+        response = Response(self, request, self._write)
+        self.server.screen(request, response)
+        if not response.done:
+            request.keep_alive, self._refused = keep_alive, False
+        return response.done
+
+    def _hold_body(self, size: int) -> None:
+        """Count what has come of a body."""
+        server = self.server
+        server.held_bytes += size - self._held_bytes
+        self._held_bytes = size
+        if server.held_bytes > server.limits.held_bytes:
+            raise BadRequest(503, "the bodies of other requests take all memory that they may")
+
+    def _let_go(self) -> None:
+        self.server.held_bytes -= self._held_bytes
+        self._held_bytes = 0
 
     def _check_body(self, length: int) -> None:
         if length > self.server.limits.body_bytes:
@@ -510,6 +560,7 @@ class _Connection(asyncio.Protocol):
         """Add to the body; serve the request when it is whole. Return the rest of ``data``."""
         body = self._body
         rest = body.feed(data)
+        self._hold_body(body.size)
         if rest is None:
             limits, now = self.server.limits, self.server.soon
             slowest = self._body_since + limits.body_timeout + body.size / limits.body_rate
@@ -570,7 +621,8 @@ class _Connection(asyncio.Protocol):
         self._refused = True
         request = Request("", "", "", {}, "1.1", keep_alive=False)
         response = self._response = Response(self, request, self._write)
-        response.send(refused.status, error_body(refused.message))
+        later = [(b"retry-after", b"1")] if refused.status == HTTPStatus.SERVICE_UNAVAILABLE else []
+        response.send(refused.status, error_body(refused.message), headers=later)
 
     def _close(self) -> None:
         """Close once everything is written, or when the client has not read it for long."""

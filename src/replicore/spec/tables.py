@@ -304,7 +304,7 @@ class GatewaySpec(Table):
     tls_key: Location | None = Field(
         None, description="Private key (PEM) of `tls_cert`.", examples=["key.pem"]
     )
-    cors_origins: tuple[str, ...] = Field(
+    cors_origins: Arguments = Field(
         (),
         description="Origins whose web pages may call the API; `*` for all. Empty: none.",
         examples=[["https://chat.example.com"]],

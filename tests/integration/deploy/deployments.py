@@ -16,7 +16,7 @@ from replicore.deploy.status import UnitStatus
 from replicore.engines.engine import Command, EngineTraits, ReplicaPlan
 from replicore.errors import ReplicaStartError, UpstreamError
 from replicore.hardware.machine import Machine, NumaNode
-from replicore.http.client import fetch
+from replicore.http.fetch import fetch
 from replicore.models.shape import Model, ModelShape
 from replicore.spec import load_spec
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from replicore.cli import run
-from replicore.http.client import Reply, fetch
+from replicore.http.fetch import Reply, fetch
 from tests.integration.deployment import SIMULATED, TIMEOUT_S, Up, eventually, up
 
 

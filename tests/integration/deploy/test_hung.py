@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from replicore.errors import UpstreamError
-from replicore.http.client import fetch
+from replicore.http.fetch import fetch
 from tests.integration.deployment import TIMEOUT_S, Up, eventually, up
 
 ONE_SLOT = ("--engine", "sim", "--replicas", "1", "--set", "layout.batch_size=1")

@@ -23,7 +23,7 @@ from replicore.errors import (
     ReplicaExited,
     ReplicaStartError,
 )
-from replicore.http.client import fetch
+from replicore.http.fetch import fetch
 from tests.integration.deploy.deployments import (
     DEADLINE_S,
     FakeEngine,

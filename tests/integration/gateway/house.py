@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from replicore.engines.engine import EngineTraits
 from replicore.gateway.server import Gateway
 from replicore.gateway.table import ReplicaRow, ReplicaTable, Settings
-from replicore.http.client import Exchange, Pool, Reply, encode_request, fetch
+from replicore.http.client import Exchange, Pool, encode_request
+from replicore.http.fetch import Reply, fetch
 from replicore.http.server import Handler, HttpServer, Request, Response, listen, serve
 
 TIMEOUT = 20.0

@@ -12,7 +12,7 @@ import pytest
 from replicore.engines.engine import EngineTraits
 from replicore.gateway.proxy import ProxiedRequest
 from replicore.gateway.table import ReplicaTable, Settings
-from replicore.http.client import Reply, fetch
+from replicore.http.fetch import Reply, fetch
 from replicore.http.server import Handler, Request, Response
 from tests.integration.gateway.house import (
     CHAT,

@@ -7,14 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from replicore.errors import ConfigError, UpstreamError
-from replicore.http.client import (
-    Exchange,
-    Pool,
-    _Connection,
-    encode_request,
-    fetch,
-    split_endpoint,
-)
+from replicore.http.client import Exchange, Pool, _Connection, encode_request, split_endpoint
+from replicore.http.fetch import fetch
 from tests.integration.loops import run
 
 TIMEOUT = 10.0

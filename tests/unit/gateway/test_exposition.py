@@ -9,7 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from replicore.gateway import catalogue
 from replicore.gateway.catalogue import CATALOGUE, Metric
 from replicore.gateway.exposition import exposition, snapshot_of
-from replicore.gateway.metrics import Count, Distribution, Meter, Snapshot, merge
+from replicore.gateway.metrics import Meter
+from replicore.gateway.snapshot import Count, Distribution, Snapshot, merge
 from replicore.gateway.table import ReplicaRow, ReplicaStats, ReplicaTable, Stats
 
 DOCS = Path(__file__).parents[3] / "docs" / "metrics.md"

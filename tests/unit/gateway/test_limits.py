@@ -7,7 +7,8 @@ import pytest
 
 from replicore.gateway.cells import Cells
 from replicore.gateway.key_file import Caller
-from replicore.gateway.limits import Limiter, Refusal, used, wait_s
+from replicore.gateway.limits import Limiter, used, wait_s
+from replicore.gateway.refusal import Refusal
 
 BOTH = Caller(name="both", max_in_flight=2, tokens_per_minute=1000)
 TWO_AT_ONCE = Caller(name="two", max_in_flight=2)
@@ -259,3 +260,20 @@ def test_worker_that_was_started_again_finds_the_rows_of_the_others(
     workers[1] = Limiter(all_cells[1])
 
     assert [admitted(workers[1], BOTH) for _ in range(2)] == [True, False]
+
+
+def test_too_large_an_estimate_is_taken_back_from_its_own_minute(limiter: Limiter) -> None:
+    limiter.admit(THOUSAND, 100_000.0, MINUTE + 59)
+    limiter.charge(THOUSAND, 900.0, MINUTE + 61)
+    limiter.refund(THOUSAND, 99_999.0, MINUTE + 59, MINUTE + 62)
+
+    assert admitted(limiter, THOUSAND, 99.0, MINUTE + 62)
+    assert not admitted(limiter, THOUSAND, now=MINUTE + 62)
+
+
+def test_refund_of_a_minute_that_is_not_counted_any_more_is_no_credit(limiter: Limiter) -> None:
+    limiter.admit(THOUSAND, 100_000.0, MINUTE)
+    limiter.refund(THOUSAND, 100_000.0, MINUTE, MINUTE + 120)
+
+    assert admitted(limiter, THOUSAND, 1000.0, MINUTE + 120)
+    assert not admitted(limiter, THOUSAND, now=MINUTE + 120)

@@ -8,13 +8,10 @@ from replicore.gateway.catalogue import CATALOGUE, Metric
 from replicore.gateway.metrics import (
     MOST_SERIES,
     OTHER,
-    Count,
-    Distribution,
     Meter,
-    Snapshot,
-    merge,
 )
 from replicore.gateway.record import Finished, Outcome
+from replicore.gateway.snapshot import Count, Distribution, Snapshot, merge
 
 CHAT = "/v1/chat/completions"
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import gc
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,12 +118,13 @@ def test_later_samples_count_once_a_second() -> None:
 
 def test_replica_that_is_gone_is_not_kept() -> None:
     fleet = FleetRates()
-    rates = fleet.join()
-    learn_steps(rates, 0.05)
-    del rates
-    gc.collect()
+    gone, present = fleet.join(), fleet.join()
+    learn_prefills(gone, 300)
+    fleet.leave(gone)
+    learn_prefills(present, 900, count=20)
 
-    assert len(fleet._members) == 0
+    assert present.prefill_rate == 900
+    assert gone.prefill_rate == 300
 
 
 def test_samples_without_time_are_none() -> None:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from replicore.gateway.placing import Ask
 from replicore.gateway.routing import (
     POLICIES,
-    Ask,
     cheapest,
     consistent_hash,
+    holding_s,
     least_outstanding,
     least_work,
     power_of_two,
@@ -104,15 +105,15 @@ def test_ties_rotate_fairly(costs: list[float], turn: int) -> None:
 
 
 def test_least_work_is_the_sum_of_prefill_and_an_eighth_of_decode() -> None:
-    # Prefill takes (400 + 100 - 40) / 1000 = 0.46 s;
+    # Prefill costs (400 + 1.5 * (100 - 40)) / 1000 = 0.49 s;
     # decode costs 50 * (0.02 + 3 * 0.01) + 80 * 0.01 = 3.3 s.
     busy = Load(outstanding=2, prefill_tokens=400, decode_tokens=80)
 
-    assert least_work([busy], ask(40, prompt=100, output=50)) == pytest.approx([0.46 + 3.3 / 8])
+    assert least_work([busy], ask(40, prompt=100, output=50)) == pytest.approx([0.49 + 3.3 / 8])
 
 
 def test_least_work_never_reckons_with_less_than_one_token_of_prefill() -> None:
-    assert least_work([Load()], ask(500, prompt=100)) == pytest.approx([0.001])
+    assert least_work([Load()], ask(500, prompt=100)) == pytest.approx([0.0015])
 
 
 def test_least_work_prefers_the_replica_that_has_the_prompt() -> None:
@@ -122,7 +123,7 @@ def test_least_work_prefers_the_replica_that_has_the_prompt() -> None:
 
 
 def test_least_work_leaves_a_cache_whose_replica_has_more_to_do() -> None:
-    queued = Load(outstanding=1, prefill_tokens=2500)
+    queued = Load(outstanding=1, prefill_tokens=3500)
 
     assert cheapest(least_work([Load(), queued], ask(0, 2000, prompt=2200)), 0) == 0
 
@@ -166,6 +167,29 @@ def test_request_waits_for_a_cache_with_an_eighth_more_of_it(
     here: float, elsewhere: float, worth: bool
 ) -> None:
     assert worth_waiting(1000, here, elsewhere) is worth
+
+
+def full(*, decode_tokens: float) -> Load:
+    return Load(outstanding=3, decode_tokens=decode_tokens)
+
+
+def test_request_is_held_for_a_full_replica_that_has_its_prompt() -> None:
+    # 1.5 * 1000 / 1000 = 1.5 s of prefill are saved. A slot is expected after 2 / 4 of the mean
+    # rest of 40 tokens, each 0.02 + 3 * 0.01 s: 1 s.
+    assert holding_s(full(decode_tokens=120), gain=1000) == pytest.approx(1.5)
+
+
+def test_request_is_not_held_where_working_its_prompt_through_is_faster() -> None:
+    assert holding_s(full(decode_tokens=120), gain=600) == 0
+
+
+def test_request_is_held_for_no_longer_than_its_prefill_would_take() -> None:
+    assert holding_s(full(decode_tokens=0), gain=100) == pytest.approx(0.15)
+
+
+def test_request_without_gain_is_not_held() -> None:
+    assert holding_s(full(decode_tokens=0), gain=0) == 0
+    assert holding_s(Load(), gain=0) == 0
 
 
 # the others

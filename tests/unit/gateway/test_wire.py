@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 
 from replicore.engines.engine import EngineTraits
 from replicore.gateway.wire import (
-    BadBody,
     EventGate,
     ask_the_engine,
     examine,
-    read_facts,
     request_headers,
     response_headers,
     usage_of,
@@ -26,33 +24,6 @@ PROGRESS = b'data: {"prompt_progress":{"processed":16}}\n\n'
 ROLE = b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\n'
 WORD = b'data: {"choices":[{"delta":{"content":"\\"prompt_progress\\""}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
-
-
-def test_facts_are_read_from_a_body_of_any_size() -> None:
-    body = json.dumps({"messages": ["x" * 100_000], "model": "m", "stream": True}).encode()
-
-    facts = read_facts(body)
-
-    assert (facts.model, facts.stream) == ("m", True)
-    assert len(memoryview(facts.prompt_text)) == 100_004
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (b"", "not valid JSON"),
-        (b'{"model": ', "not valid JSON"),
-        (b"\xff\xfe", "not valid JSON"),
-        (b'{"model": "\xff"}', "not valid JSON"),
-        (b'{"x": ' + b"[" * 2000 + b"]" * 2000 + b"}", "not valid JSON"),
-        (b"[]", "not what the API asks for"),
-        (b'{"model": 7}', r"not what the API asks for.*model"),
-        (b'{"stream": "yes"}', r"not what the API asks for.*stream"),
-    ],
-)
-def test_a_bad_body_is_refused_with_the_reason(body: bytes, message: str) -> None:
-    with pytest.raises(BadBody, match=message):
-        read_facts(body)
 
 
 @pytest.mark.parametrize("body", [b"{}", b' { "stream":true}', b'{\n"a": {}}'])

@@ -357,3 +357,50 @@ def test_a_connection_that_is_lost_lets_go_of_everything() -> None:
         assert client.server.connections == set()
 
     run(talk)
+
+
+def test_bodies_of_all_connections_together_are_bounded() -> None:
+    async def talk() -> None:
+        limits = Limits(body_bytes=100_000, held_bytes=60_000)
+        first, second = Client(hello, limits), Client(hello, limits)
+        second.connection.server = first.server
+        first.send(POST, b"x" * 40_000)
+        second.send(POST, b"x" * 20_001)
+        first.send(b"x" * 10_000)
+
+        assert (first.statuses, second.statuses) == ([200], [503])
+        assert b"retry-after: 1\r\n" in second.transport.written
+        assert first.server.held_bytes == 0
+
+    run(talk)
+
+
+def test_body_counts_until_its_response_is_done_or_its_client_has_left() -> None:
+    async def talk() -> None:
+        handler = Handler()
+        client = connect(handler)
+        client.send(POST, b"x" * 50_000)
+        counts = [client.server.held_bytes]
+        handler.open[0].send(200)
+        counts.append(client.server.held_bytes)
+        client.send(POST, b"x" * 20_000)
+        counts.append(client.server.held_bytes)
+        client.connection.connection_lost(None)
+
+        assert [*counts, client.server.held_bytes] == [50_000, 0, 20_000, 0]
+
+    run(talk)
+
+
+def test_body_of_a_request_that_is_screened_out_is_not_kept() -> None:
+    async def talk() -> None:
+        client = connect()
+        client.server.screen = lambda _, response: response.send(401)
+        client.send(POST, b"x" * 20_000, b"x" * 30_000, GET)
+
+        assert client.statuses == [401]
+        assert b"connection: close\r\n" in client.transport.written
+        assert client.transport.ended
+        assert (client.held_bytes, client.server.held_bytes) == (0, 0)
+
+    run(talk)
