@@ -50,7 +50,7 @@ def compile_modules(sources: Path, modules: list[str], built: Path) -> None:
         files = [module.replace(".", "/") + ".py" for module in modules]
         extensions = mypycify(
             ["--ignore-missing-imports", *files],
-            opt_level="3",
+            opt_level="2",
             debug_level="0",
             group_name=_LIBRARY,
         )

@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from msgspec.structs import replace
 
@@ -59,7 +60,7 @@ FATES = {
 _SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 _JSON = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 
-# Answers that no client may see.
+# Answers that no client may see; to a request without a stream, only those of the first kind.
 RAW = (
     b"",
     b"\x00\xff" * 50,
@@ -74,6 +75,8 @@ RAW = (
     _JSON + b"content-length: 500\r\n\r\n{}",
     _JSON + b"transfer-encoding: chunked\r\n\r\nZZ\r\n",
     _JSON + b"transfer-encoding: chunked\r\n\r\n5\r\n{}",
+)
+RAW_STREAMS = (
     _SSE + b"transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
     _SSE + b"content-length: 30\r\n\r\ndata: {{{\n\n",
     _SSE + b"content-length: 9\r\n\r\ndata: 5\n\n",
@@ -122,13 +125,13 @@ class RawEngine(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._connections.add(transport)
 
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None
-        self._transport.write(self._random.choice(RAW))
+        answers = RAW + RAW_STREAMS if b'"stream"' in data else RAW
+        self._transport.write(self._random.choice(answers))
         if self._random.random() < 0.8:
             self._transport.close()
 
@@ -152,14 +155,17 @@ class Sky:
     engines: list[HttpServer]
     raw: set[asyncio.BaseTransport]
 
-    def kill(self, index: int) -> None:
-        """Cut all connections to a replica, and start it anew."""
+    def strike(self, random: Random) -> None:
+        """Cut all connections to some replica; soon it is back, as a new incarnation."""
+        index = random.randrange(len(self.engines))
+        row = self.table.replicas[index]
+        if row.state != "ready":
+            return
         for connection in list(self.engines[index].connections):
             connection.abort()
         self._apply(index, state="backoff")
-
-    def revive(self, index: int) -> None:
-        self._apply(index, state="ready", incarnation=self.table.replicas[index].incarnation + 1)
+        back = partial(self._apply, index, state="ready", incarnation=row.incarnation + 1)
+        asyncio.get_running_loop().call_later(random.random() * 0.05, back)
 
     def _apply(self, index: int, **changes: Any) -> None:
         rows = list(self.table.replicas)
@@ -288,36 +294,32 @@ class Storm:
     """Clients that send requests of every kind, and look at what they get.
 
     Attributes:
+        strike: Called after every so many requests.
         outcomes: How many requests ended how.
         wrong: What no client may see.
     """
 
-    at: Sky
+    url: str
     random: Random
-    keys: list[bytes]
     expected: dict[tuple[str, int], str]
+    strike: Callable[[], None]
+    keys: Sequence[bytes] = (b"none",)
+    strike_every: int = 150
     outcomes: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
     async def blow(self, requests: int, *, clients: int = 48) -> None:
-        """Send so many requests, and kill a replica now and then."""
-        left = iter(range(requests))
+        """Send so many requests, from so many clients at once."""
+        left = iter(range(1, requests + 1))
         await asyncio.gather(*(self._client(left) for _ in range(clients)))
 
-    async def _client(self, left: Any) -> None:
-        pool = Pool(self.at.url)
+    async def _client(self, left: Iterator[int]) -> None:
+        pool = Pool(self.url)
         for number in left:
-            if number % 150 == 0:
-                self._kill()
+            if number % self.strike_every == 0:
+                self.strike()
             await self._visit(pool)
         await pool.close()
-
-    def _kill(self) -> None:
-        index = self.random.randrange(len(self.at.engines))
-        if self.at.table.replicas[index].state == "ready":
-            self.at.kill(index)
-            pause_s = self.random.random() * 0.05
-            asyncio.get_running_loop().call_later(pause_s, self.at.revive, index)
 
     async def _visit(self, pool: Pool) -> None:
         random = self.random
@@ -347,39 +349,34 @@ class Storm:
             timer.cancel()
 
     def _look_at(self, visit: Visit, expected: str) -> None:
-        if visit.failed:
-            self._note("failed", f"cut: {visit.status} {visit.body!r}")
-        elif visit.left:
-            self._note("left", None if visit.kind != b"text/event-stream" else None)
-        elif visit.status != 200:
-            self._note(f"status {visit.status}", self._error_problem(visit))
-        elif visit.kind.startswith(b"text/event-stream"):
-            self._look_at_stream(visit, expected)
-        else:
-            text = text_of(json.loads(visit.body))
-            self._note("whole", None if text == expected else f"{text!r}, not {expected!r}")
-
-    def _error_problem(self, visit: Visit) -> str | None:
-        error = json.loads(visit.body).get("error")
-        return None if error else f"{visit.status} {visit.body!r}"
-
-    def _look_at_stream(self, visit: Visit, expected: str) -> None:
-        *parts, rest = visit.body.split(b"\n\n")
-        is_done = visit.body.endswith(_DONE)
-        events = [
-            json.loads(part.removeprefix(b"data: ")) for part in parts[: -1 * is_done or None]
-        ]
-        text = "".join(map(text_of, events))
-        is_right = text == expected if is_done else expected.startswith(text)
-        has_error = bool(events) and "error" in events[-1]
-        is_well_formed = rest == b"" and is_done != has_error
-        problem = None if is_right and is_well_formed else f"{visit.body!r}"
-        self._note("stream" if is_done else "stream with an error", problem)
-
-    def _note(self, outcome: str, problem: str | None) -> None:
+        outcome, is_right = "left", True
+        if not visit.left:
+            try:
+                outcome, is_right = judge(visit, expected)
+            except (ValueError, AttributeError, TypeError):
+                outcome, is_right = "nonsense", False
         self.outcomes[outcome] += 1
-        if problem is not None:
-            self.wrong.append(problem)
+        if not is_right:
+            self.wrong.append(f"{outcome}: {visit.status} {visit.kind!r} {visit.body!r}")
+
+
+def judge(visit: Visit, expected: str) -> tuple[str, bool]:
+    """Return how a visit ended, and whether that is a way in which one may end."""
+    if visit.failed:
+        return "cut", False
+    if visit.status != 200:
+        return f"status {visit.status}", bool(json.loads(visit.body)["error"])
+    if not visit.kind.startswith(b"text/event-stream"):
+        return "whole", text_of(json.loads(visit.body)) == expected
+    is_done = visit.body.endswith(_DONE)
+    *parts, rest = visit.body.removesuffix(_DONE).split(b"\n\n")
+    payloads = [part.removeprefix(b"data: ") for part in parts if not part.startswith(b":")]
+    events = [json.loads(payload) for payload in payloads]
+    text = "".join(map(text_of, events))
+    if is_done:
+        return "stream", rest == b"" and text == expected
+    has_error = bool(events) and "error" in events[-1]
+    return "broken stream", rest == b"" and has_error and expected.startswith(text)
 
 
 async def expected_texts() -> dict[tuple[str, int], str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
 
@@ -14,7 +15,10 @@ import uvloop
 from replicore.gateway import breaker, server
 from replicore.gateway.key_file import Caller, add_caller, digest_of, new_key
 from replicore.gateway.table import Settings
-from tests.chaos.storm import Sky, Storm, expected_texts, sky, until
+from replicore.http.fetch import fetch
+from tests.chaos.storm import SLOTS, Sky, Storm, expected_texts, sky, until
+from tests.chaos.streams import kill_engine
+from tests.integration.deployment import Up, eventually, up
 
 SEED = 20_260
 REQUESTS = 10_000
@@ -34,7 +38,7 @@ def _keys(tmp_path: Path) -> tuple[Path, list[bytes]]:
     return path, keys
 
 
-@pytest.fixture(name="_hurries", autouse=True)
+@pytest.fixture(name="_hurries")
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the gateway's pauses: a storm has no time for them."""
     monkeypatch.setattr(server, "_SWEEP_S", 0.05)
@@ -52,7 +56,17 @@ async def settle(at: Sky) -> None:
     await until(lambda: at.is_idle and all(one.state == "ready" for one in at.table.replicas))
 
 
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(TIMEOUT_S):
+            await test()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(bounded())
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_hurries")
 def test_after_a_storm_every_counter_is_zero_and_nothing_is_left(
     keys: tuple[Path, list[bytes]],
 ) -> None:
@@ -64,7 +78,8 @@ def test_after_a_storm_every_counter_is_zero_and_nothing_is_left(
     async def test() -> None:
         expected = await expected_texts()
         async with sky(SEED, engines=3, settings=settings) as at:
-            storm = Storm(at, Random(SEED), secrets, expected)
+            random = Random(SEED)
+            storm = Storm(at.url, random, expected, lambda: at.strike(random), secrets)
             await storm.blow(REQUESTS // 2)
             await settle(at)
             half_way = rss()
@@ -72,7 +87,6 @@ def test_after_a_storm_every_counter_is_zero_and_nothing_is_left(
             await settle(at)
             growth = rss() - half_way
             counters = at.counters()
-        print(dict(storm.outcomes), f"RSS grew by {growth / 2**20:.1f} MiB")
 
         assert storm.wrong == []
         assert set(counters) == {0.0}
@@ -82,5 +96,65 @@ def test_after_a_storm_every_counter_is_zero_and_nothing_is_left(
         assert not any(one.connections for one in at.engines)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
+    run(test)
+
+
+REAL = (
+    *("--set", "engine.kind=sim", "--replicas", "3", "--tp", "1"),
+    *("--set", "engine.sim.cores=3"),
+    *("--set", f"layout.batch_size={SLOTS}"),
+    *("--set", "engine.sim.decode_tokens_per_s=2000"),
+    *("--set", "supervisor.backoff_initial=100ms"),
+    *("--set", "gateway.slow_start=100ms"),
+)
+REAL_REQUESTS = 1500
+
+
+def running(at: Up) -> list[float]:
+    """Return what each engine works on, and what waits there."""
+
+    async def ask(endpoint: str) -> list[float]:
+        reply = await fetch(endpoint, "GET", "/metrics", timeout=10.0)
+        lines = reply.body.decode().splitlines()
+        return [float(one.split()[-1]) for one in lines if one.startswith("vllm:num_requests_")]
+
+    return [count for one in at.status().replicas for count in asyncio.run(ask(one.endpoint or ""))]
+
+
+def is_calm(at: Up) -> bool:
+    return at.status().ready and at.is_idle()
+
+
+def storm_over(at: Up, seed: int) -> Storm:
+    """Return a storm over a deployment, in which some engines are killed."""
+    random = Random(seed)
+
+    async def test() -> Storm:
+        storm = Storm(at.root_url, random, await expected_texts(), strike, strike_every=500)
+        await storm.blow(REAL_REQUESTS, clients=32)
+        return storm
+
+    def strike() -> None:
+        kill_engine(at, random.randrange(3))
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(asyncio.wait_for(test(), TIMEOUT_S))
+        return runner.run(asyncio.wait_for(test(), TIMEOUT_S))
+
+
+@pytest.mark.slow
+def test_after_kills_of_real_engines_every_counter_is_zero(tmp_path: Path) -> None:
+    with up(*REAL, state=tmp_path / "s") as at:
+        sizes = []
+        for seed in (1, 2):
+            storm = storm_over(at, seed)
+            assert storm.wrong == []
+            eventually(lambda: is_calm(at), "not idle again")
+            sizes.append(psutil.Process(at.status().gateway.pid).memory_info().rss)
+        stats = at.status().stats
+        left = running(at)
+
+    assert stats is not None
+    counters = [(one.prefill_tokens, one.decode_tokens) for one in stats.replicas.values()]
+    assert set(counters) == {(0.0, 0.0)}
+    assert set(left) == {0.0}
+    assert sizes[1] - sizes[0] < MOST_GROWTH_BYTES

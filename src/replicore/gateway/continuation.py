@@ -173,7 +173,7 @@ class Wanted:
     def __init__(self, path: str, body: bytes) -> None:
         if path not in (CHAT, COMPLETIONS):
             raise Obstacle("route", f"{path} cannot be continued")
-        self.body: dict[str, Any] = msgspec.json.decode(body)
+        self.body = _read_body(body)
         for name, value in self.body.items():
             _check_parameter(name, value)
         self.chat = path == CHAT
@@ -197,6 +197,14 @@ class Wanted:
     def _first(self, *names: str) -> int | None:
         values = (self.body.get(name) for name in names)
         return next((value for value in values if isinstance(value, int) and value > 0), None)
+
+
+def _read_body(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (ValueError, RecursionError) as error:
+        # What routing read of it was in order; the rest is only read now.
+        raise Obstacle("unreadable", "the request's body cannot be read whole") from error
 
 
 def _check_parameter(name: str, value: Any) -> None:

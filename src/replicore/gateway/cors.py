@@ -14,6 +14,7 @@ _EXTRA = (
     b"access-control-expose-headers: x-request-id, x-replicore-replica\r\n"
     b"vary: origin\r\n"
 )
+_VARY = b"vary: origin\r\n"
 
 
 class Cors:
@@ -30,8 +31,8 @@ class Cors:
         """Add the headers for the page's origin; return whether this was a preflight, answered."""
         origin = request.headers.get(b"origin")
         allowed = origin is not None and (b"*" in self.origins or origin in self.origins)
-        if allowed and origin is not None:
-            response.extra = _EXTRA % origin
+        # A cache must not give one origin's answer to another, nor that to no origin.
+        response.extra = _EXTRA % origin if allowed and origin is not None else _VARY
         if request.method != "OPTIONS" or b"access-control-request-method" not in request.headers:
             return False
         if allowed:
@@ -45,5 +46,5 @@ class Cors:
                 ],
             )
         else:
-            response.send(403, headers=[(b"vary", b"origin")])
+            response.send(403)
         return True

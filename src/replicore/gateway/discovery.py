@@ -1,8 +1,9 @@
 """A replica table for engines that somebody else runs: asked for once a second.
 
 Used by ``replicore gateway --endpoint``; under ``replicore up`` the supervisor's table is used.
-Restarts of the engines are not looked for, so every row is of incarnation 1: a new one would cut
-the streams of an engine that was only slow to answer, and those of a dead one break by themselves.
+An endpoint that comes back after nobody listened there is a new incarnation: what was known of its
+prefix cache is void, and requests that it failed may go there again. One that was only slow to
+answer is not, for that would cut its streams.
 """
 
 from __future__ import annotations
@@ -33,12 +34,16 @@ class _Endpoint:
     Attributes:
         card: None where it does not serve.
         misses: Failed polls in a row.
+        incarnation: Counts how often it came back after nobody had listened there.
+        is_away: Whether nobody listens.
     """
 
     name: str
     url: str
     card: ModelCard | None = None
     misses: int = 0
+    incarnation: int = 1
+    is_away: bool = False
 
 
 class Discovery:
@@ -83,6 +88,7 @@ class Discovery:
             endpoint=endpoint.url,
             state=_state(card, model),
             slots=self._slots,
+            incarnation=endpoint.incarnation,
             traits=EngineTraits() if card is None else traits_of(card),
         )
 
@@ -98,7 +104,13 @@ async def _ask(endpoint: _Endpoint) -> None:
     """Refresh ``endpoint.card``: none after two failed polls in a row, or if nobody listens."""
     card = await _first_card(endpoint.url)
     endpoint.misses = 0 if card is not None else endpoint.misses + 1
-    if card is not None or endpoint.misses >= _GONE_AFTER or not await _listens(endpoint.url):
+    was_there = endpoint.card is not None
+    if card is None and not endpoint.is_away and not await _listens(endpoint.url):
+        endpoint.is_away = was_there
+        endpoint.card = None
+    elif card is not None or endpoint.misses >= _GONE_AFTER:
+        endpoint.incarnation += endpoint.is_away and card is not None
+        endpoint.is_away = endpoint.is_away and card is None
         endpoint.card = card
 
 

@@ -93,13 +93,15 @@ class Dispatcher:
         Args:
             front: Wait before everybody else: the client has the beginning of its answer already.
         """
-        held = self._is_patient and not front and self._hold(waiting)
+        may_wait = self._waiting < self._queue.limit
+        held = self._is_patient and may_wait and not front and self._hold(waiting)
         if not self._waiting and not held and self._place(waiting):
             return
         if self.has_hope:
             self._let_wait(waiting, front=front)
-            if self._waiting > 1:
-                self.freed()
+            if self._waiting > 1 or self._cells.workers > 1:
+                # Another worker may have freed a slot before it could see that somebody waits here.
+                self.woken()
         else:
             waiting.give_up("no replica can serve requests", code="no_ready_replica")
 
@@ -113,7 +115,19 @@ class Dispatcher:
         waiting.timer = None
 
     def freed(self) -> None:
-        """Give free slots to those who wait; what nobody here wants is another worker's."""
+        """A slot is free: give it to who waits; what nobody here wants is another worker's."""
+        if self._waiting:
+            self.woken()
+        if self._cells.workers > 1 and self._has_room:
+            for worker in self._cells.others_waiting():
+                self._wake(worker)
+
+    def woken(self) -> None:
+        """Give free slots to those who wait here.
+
+        It wakes no other worker: two whose requests cannot use what is free would wake each other
+        without end.
+        """
         while self._waiting and self._has_room:
             waiting = self._next()
             if waiting is None:
@@ -123,15 +137,12 @@ class Dispatcher:
                 # Another worker was faster.
                 self._let_wait(waiting, front=True)
                 break
-        if self._cells.workers > 1 and self._has_room:
-            for worker in self._cells.others_waiting():
-                self._wake(worker)
 
     def has_other(self, waiting: ProxiedRequest) -> bool:
-        """Whether a replica is ready that has not failed the request and does not serve it now."""
+        """Whether a replica has room that has not failed the request and does not serve it now."""
         failed = waiting.failed or ()
         return any(
-            one.account.ready and one.key not in failed and waiting not in one.serving
+            one.account.has_room and one.key not in failed and waiting not in one.serving
             for one in self.upstreams.values()
         )
 
@@ -216,7 +227,7 @@ class Dispatcher:
         seconds = holding_s(home.standing(now), elsewhere - here)
         if seconds:
             waiting.held_until = now + seconds
-            self._loop.call_later(seconds, self.freed)
+            self._loop.call_later(seconds, self.woken)
         return seconds > 0
 
     @property
@@ -265,7 +276,7 @@ class Dispatcher:
             prompt_tokens, output_tokens, hashes, now, stream=waiting.streaming
         )
         if ticket is None:
-            self._loop.call_later(_LOOK_AGAIN_S, self.freed)
+            self._loop.call_later(_LOOK_AGAIN_S, self.woken)
             return False
         waited_s = now - waiting.sought_at
         self._choices.append(
@@ -287,6 +298,7 @@ class Dispatcher:
             )
             return
         self._count_waiting()
+        self._cells.barrier()
         waiting.timer = self._loop.call_later(self._patience(waiting), self._time_out, waiting)
 
     def _patience(self, waiting: ProxiedRequest) -> float:

@@ -220,10 +220,16 @@ class Account:
 
     def stats(self) -> ReplicaStats:
         """Return the counters of this worker alone, so that those of all add up."""
+        cells, rates = self._cells, self.rates
+        many = self._slots or max(1, self.outstanding)
         return ReplicaStats(
-            outstanding=int(self._cells.get(OUTSTANDING)),
+            outstanding=int(cells.get(OUTSTANDING)),
             requests=self.requests,
             errors=self.errors,
+            prefill_tokens=cells.get(PREFILL_TOKENS),
+            decode_tokens=cells.get(DECODE_TOKENS),
+            prefill_tokens_per_s=rates.prefill_rate,
+            decode_tokens_per_s=many / (rates.step_base_s + rates.step_slope_s * many),
         )
 
     def _set_bound(self) -> None:

@@ -75,7 +75,7 @@ class Seeker(Protocol):
         ...
 
     def has_other(self, waiting: ProxiedRequest) -> bool:
-        """Whether a replica is ready that has not failed the request and does not serve it now."""
+        """Whether a replica has room that has not failed the request and does not serve it now."""
         ...
 
 
@@ -146,6 +146,7 @@ class ProxiedRequest:
         "_headers",
         "_held",
         "_held_bytes",
+        "_is_paused",
         "_last",
         "_last_error",
         "_now",
@@ -226,6 +227,7 @@ class ProxiedRequest:
         self._head: tuple[int, list[tuple[bytes, bytes]]] | None = None
         self._held: list[bytes] = []
         self._held_bytes = 0
+        self._is_paused = False
         self._gate: EventGate | None = None
         self._filter = _NO_FILTER
         self._sent: SentStream | None = None
@@ -257,7 +259,7 @@ class ProxiedRequest:
     @property
     def paused(self) -> bool:
         """Whether nothing is read from the replica, because the client reads too slowly."""
-        return self._exchange is not None and self._exchange.paused
+        return self._is_paused and self._exchange is not None
 
     # what the dispatcher calls
 
@@ -270,6 +272,7 @@ class ProxiedRequest:
         upstream.serving.add(self)
         if self._resumption is not None:
             self._task = self._desk.spawn(self._go_on(self._resumption, upstream))
+            self._task.add_done_callback(self._went_on)
         else:
             self._send_original(upstream)
 
@@ -381,6 +384,8 @@ class ProxiedRequest:
             self._exchange = pool.send(head + body, self)
         else:
             self._exchange = pool.send(head, self, body=body)
+        if self._is_paused:
+            self._exchange.pause()
 
     async def _go_on(self, resumption: Resumption, upstream: Upstream) -> None:
         """Send the continuation of a broken stream."""
@@ -388,21 +393,30 @@ class ProxiedRequest:
             plan = await resumption.prepare(upstream.row)
         except Obstacle as obstacle:
             self._task = None
+            self._release()
             self._cannot_resume(obstacle)
             return
         except UpstreamError as error:
             self._task = None
-            self._fail(error, "closed")
+            self._fail(error, "connect")
             return
         self._task = None
         self._seam = plan.seam
         if plan.body is None:
+            self._release()  # the replica had nothing to do, so there is nothing to learn
             self._write(plan.seam.finish(plan.finish))
             self._end_stream("ok")
         else:
             self._head = None
             self._gate = EventGate(drop_progress=False)
             self._send(upstream, "POST", plan.path, plan.body)
+
+    def _went_on(self, task: asyncio.Task[None]) -> None:
+        """End the request after a bug in preparing it, which would leave it without an end."""
+        if not task.cancelled() and task.exception() is not None and not self._finished:
+            self._task = None
+            self._release(error=True)
+            self._break("internal error")
 
     # passing on
 
@@ -543,6 +557,9 @@ class ProxiedRequest:
             if kind == "connect" or (kind == "closed" and self._head is None):
                 upstream.refused(now)
         self._failures += was_sent
+        if kind == "connect" and self._resumes:
+            # Nobody took it up: that was none of the few times that it may go on.
+            self._resumes -= 1
         if self._response.started and self._gate is None and not self._resumes:
             self._over(self._told_status, "error")
             self._response.abort()
@@ -576,7 +593,8 @@ class ProxiedRequest:
                 self._desk.meter.retried(self._upstream.account.name, kind)
             self.reason = f"retry: {error.message}"
             self.sought_at = self._now()
-            self._desk.dispatcher.seek(self)
+            # It has waited for its turn already.
+            self._desk.dispatcher.seek(self, front=True)
 
     def _resume(self, error: UpstreamError, kind: str) -> None:
         """Continue a stream of which the client has a part."""
@@ -691,10 +709,12 @@ class ProxiedRequest:
         self._desk.over(self, finished, (prompt or self.prompt_tokens) + (output or 0))
 
     def _pause(self) -> None:
+        self._is_paused = True
         if self._exchange is not None:
             self._exchange.pause()
 
     def _resume_reading(self) -> None:
+        self._is_paused = False
         if self._exchange is not None:
             self._exchange.resume()
 

@@ -171,6 +171,6 @@ async def _ask(row: ReplicaRow, path: str, body: object, answer: type[_T]) -> _T
     try:
         if reply.status == 200:
             return msgspec.json.decode(reply.body, type=answer)
-    except msgspec.DecodeError:
+    except ValueError:  # no JSON, not that shape, or no UTF-8
         pass
     raise Obstacle("engine", f"the engine answered {path} with status {reply.status}")

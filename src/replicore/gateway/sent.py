@@ -11,8 +11,8 @@ import msgspec
 from replicore.gateway.stream_events import Delta, StreamedChoice, read_event
 from replicore.http.sse import DONE, SseParser
 
-# Events kept as bytes: a thousand tokens of the usual events, read in about a millisecond.
-_READ_AT_BYTES = 256 * 1024
+# Events kept as bytes: some hundred tokens of the usual events, read in a third of a millisecond.
+_READ_AT_BYTES = 64 * 1024
 
 
 class Obstacle(Exception):
@@ -27,17 +27,13 @@ class SentStream:
     """The state of one stream with one choice.
 
     Attributes:
-        text: Content that the client has.
         ids: Tokens that were decoded for it, possibly some more than the text shows; None where
             the engine does not name them.
         prompt_ids: Tokens of the prompt; None where the engine does not name them.
-        events: Events with content.
         template: The last event with a choice, whose other fields the next one shall have too.
         finish_reason: None before the client has one.
         usage_sent: Whether the usage event is with the client.
-        done: Whether the end of the stream is with the client.
         lagging: Whether the last ids came without text: the text of them is still to come.
-        role_sent: Whether a chat's opening is with the client.
         reasoned: Whether some of the ids are reasoning, which ``text`` has not.
     """
 
@@ -45,16 +41,13 @@ class SentStream:
         "_bytes",
         "_kept",
         "_obstacle",
-        "done",
-        "events",
+        "_texts",
         "finish_reason",
         "ids",
         "lagging",
         "prompt_ids",
         "reasoned",
-        "role_sent",
         "template",
-        "text",
         "usage_sent",
     )
 
@@ -62,17 +55,19 @@ class SentStream:
         self._kept: list[bytes] = []
         self._bytes = 0
         self._obstacle: Obstacle | None = None
-        self.text = ""
+        self._texts: list[str] = []
         self.ids: list[int] | None = None
         self.prompt_ids: list[int] | None = None
-        self.events = 0
         self.template: bytes | None = None
-        self.role_sent = False
         self.reasoned = False
         self.finish_reason: str | None = None
         self.usage_sent = False
-        self.done = False
         self.lagging = False
+
+    @property
+    def text(self) -> str:
+        """Content that the client has."""
+        return "".join(self._texts)
 
     def keep(self, events: bytes) -> None:
         """Take note of whole events that were sent, as the engine wrote them."""
@@ -97,16 +92,14 @@ class SentStream:
             return
         try:
             for payload in SseParser().feed(kept):
-                self._read_event(payload)
+                if payload != DONE:
+                    self._read_event(payload)
         except Obstacle as obstacle:
             self._obstacle = obstacle
         except (msgspec.DecodeError, UnicodeDecodeError):
             self._obstacle = Obstacle("unreadable", "the engine's events are not OpenAI's")
 
     def _read_event(self, payload: bytes) -> None:
-        if payload == DONE:
-            self.done = True
-            return
         event = read_event(payload)
         if event.prompt_token_ids is not None:
             self.prompt_ids = event.prompt_token_ids
@@ -126,10 +119,8 @@ class SentStream:
         if choice.delta is not None:
             _check_delta(choice.delta)
             self.reasoned |= bool(choice.delta.reasoning or choice.delta.reasoning_content)
-            self.role_sent |= choice.delta.role is not None
             text = choice.delta.content or ""
-        self.text += text
-        self.events += bool(text)
+        self._texts.append(text)
         if choice.prompt_token_ids is not None:
             self.prompt_ids = choice.prompt_token_ids
         if choice.token_ids:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -28,7 +29,7 @@ from replicore.gateway.metrics import Meter
 from replicore.gateway.prefix import block_hashes, estimate_tokens
 from replicore.gateway.proxy import ProxiedRequest
 from replicore.gateway.rates import FleetRates
-from replicore.gateway.record import Explanation, Finished
+from replicore.gateway.record import Explanation, Finished, Outcome
 from replicore.gateway.refusal import Refusal
 from replicore.gateway.routing import session_hash
 from replicore.gateway.table import ReplicaRow, ReplicaStats, ReplicaTable, Settings, Stats
@@ -38,6 +39,8 @@ from replicore.gateway.upstream import Upstream
 from replicore.gateway.wire import request_headers
 from replicore.http.server import Limits, Request, Response
 from replicore.openai import error_body
+
+logger = logging.getLogger(__name__)
 
 _PASSED_ON = frozenset({"/tokenize", "/detokenize"})
 _MODELS = "/v1/models"
@@ -50,6 +53,9 @@ _KNOWN = (
 _ENGINES = _KNOWN - _HEALTH
 
 _LONGEST_REQUEST_ID = 128
+
+# Characters of a wrong model's name that an error repeats.
+_LONGEST_MODEL_TOLD = 256
 
 # The longest bodies that a worker holds at once; of shorter ones there may be as many more.
 _HELD_BODIES = 16
@@ -139,6 +145,7 @@ class Gateway:
             fresh[row.name] = self._upstream(row, index, known, now)
             if known is not None:
                 self._retire(known)
+                self.meter.breaker(row.name, fresh[row.name].breaker.state)
         self.dispatcher.upstreams = fresh
         for gone in old.values():
             self.meter.forget(gone.row.name)
@@ -160,7 +167,7 @@ class Gateway:
         if self._keys is not None and request.path not in _HEALTH:
             known = self._keys.check(headers.get(b"authorization"))
             if known is None:
-                self._refuse_caller(response, request_id)
+                self._refuse_caller(request, response, request_id)
                 return
             caller = known
         if request.method == "POST" and _is_passed_on(request.path):
@@ -178,11 +185,11 @@ class Gateway:
         if self._keys.check(headers.get(b"authorization")) is None:
             self._requests += 1
             if not (self._cors.origins and self._cors.look(request, response)):
-                self._refuse_caller(response, _request_id(headers.get(b"x-request-id")))
+                self._refuse_caller(request, response, _request_id(headers.get(b"x-request-id")))
 
     def freed(self) -> None:
         """Look for waiting requests: another worker has freed a slot."""
-        self.dispatcher.freed()
+        self.dispatcher.woken()
 
     def stats(self) -> Stats:
         """Return the counters; at idle ``outstanding`` and ``queued`` are exactly 0."""
@@ -257,8 +264,13 @@ class Gateway:
         """Run something in the background, at most until the gateway closes."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a task of the gateway failed", exc_info=error)
 
     # the replicas
 
@@ -294,7 +306,7 @@ class Gateway:
         return row.slots * self._table.max_model_len
 
     def _retire(self, upstream: Upstream) -> None:
-        upstream.account.ready = False
+        upstream.retire()
         self._rates.leave(upstream.account.rates)
         self.spawn(upstream.pool.close())
 
@@ -304,7 +316,9 @@ class Gateway:
 
     def _pace(self) -> None:
         """Open slots of replicas that start slowly, or whose breaker may close again."""
-        self._pacing = None
+        if self._pacing is not None:
+            self._pacing.cancel()
+            self._pacing = None
         now = self.now()
         changing = [one.pace(now) for one in self.dispatcher.upstreams.values()]
         if any(changing):
@@ -319,6 +333,7 @@ class Gateway:
         self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
         if self._keys is not None:
             self._keys.reload()
+        self.dispatcher.woken()
         timeout = self._settings.stall_timeout
         if not timeout:
             return
@@ -342,17 +357,17 @@ class Gateway:
             try:
                 facts = read_facts(request.body)
             except BadBody as error:
-                self._refuse(response, 400, str(error), request_id, reason="bad_request")
+                self._refuse(request, response, 400, str(error), request_id, reason="bad_request")
                 return
         if facts.model is not None and self._table.model and facts.model != self._table.model:
-            self._refuse_model(response, facts.model, request_id)
+            self._refuse_model(request, response, facts.model, request_id)
             return
         prompt, limit = memoryview(facts.prompt_text), facts.output_limit
         prompt_tokens = estimate_tokens(len(prompt))
         if caller is not ANONYMOUS:
             refusal = self._limiter.admit(caller, prompt_tokens, self.now())
             if refusal is not None:
-                self._refuse_for_now(response, refusal, request_id)
+                self._refuse_for_now(request, response, refusal, request_id)
                 return
         self.budget.request()
         engine_headers, traces = self._engine_headers(headers, request_id)
@@ -386,27 +401,32 @@ class Gateway:
         fields.append((b"x-request-id", request_id.encode("latin-1")))
         if self._tracer is None:
             return fields, ("", "")
-        client = headers.get(b"traceparent")
+        client = headers.get(b"traceparent", b"")
         ours = child_traceparent(client)
-        dropped = {b"traceparent"} if same_trace(client, ours) else {b"traceparent", b"tracestate"}
+        dropped = {b"traceparent"}
+        if not same_trace(client, ours):
+            client = b""  # no valid header
+            dropped.add(b"tracestate")
         fields = [field for field in fields if field[0] not in dropped]
         fields.append((b"traceparent", ours))
-        return fields, (ours.decode("latin-1"), (client or b"").decode("latin-1"))
+        # What a later version may have after these fields is of any length.
+        return fields, (ours.decode("latin-1"), client[: len(ours)].decode("latin-1"))
 
     def _answer(self, request: Request, response: Response, request_id: str) -> None:
-        if request.path in _HEALTH:
+        if request.path in _HEALTH:  # asked for every second, so it is noted nowhere
             upstreams = self.dispatcher.upstreams.values()
             ready = sum(one.account.ready for one in upstreams)
             body = {"ready": ready, "replicas": len(upstreams)}
             self._send(response, body, request_id, status=200 if ready else 503)
         elif request.path == _MODELS:
             self._send(response, {"object": "list", "data": [self._model_card()]}, request_id)
+            self._note(request, request_id, 200, "ok")
         elif request.path.startswith(_MODELS + "/"):
             model = unquote(request.path.removeprefix(_MODELS + "/"))
             if model == self._table.model:
                 self._send(response, self._model_card(), request_id)
             else:
-                self._refuse_model(response, model, request_id)
+                self._refuse_model(request, response, model, request_id)
         else:
             self._refuse_route(request, response, request_id)
 
@@ -424,8 +444,9 @@ class Gateway:
 
     # refusals
 
-    def _refuse_caller(self, response: Response, request_id: str) -> None:
+    def _refuse_caller(self, request: Request, response: Response, request_id: str) -> None:
         self._refuse(
+            request,
             response,
             401,
             "this endpoint needs an API key: authorization: Bearer KEY",
@@ -435,8 +456,11 @@ class Gateway:
             headers=[(b"www-authenticate", b"Bearer")],
         )
 
-    def _refuse_for_now(self, response: Response, refusal: Refusal, request_id: str) -> None:
+    def _refuse_for_now(
+        self, request: Request, response: Response, refusal: Refusal, request_id: str
+    ) -> None:
         self._refuse(
+            request,
             response,
             429,
             refusal.message,
@@ -447,9 +471,13 @@ class Gateway:
             headers=[(b"retry-after", b"%d" % refusal.retry_after_s)],
         )
 
-    def _refuse_model(self, response: Response, model: str, request_id: str) -> None:
+    def _refuse_model(
+        self, request: Request, response: Response, model: str, request_id: str
+    ) -> None:
+        model = model[:_LONGEST_MODEL_TOLD]
         message = f'the model "{model}" does not exist; this endpoint serves "{self._table.model}"'
         self._refuse(
+            request,
             response,
             404,
             message,
@@ -464,6 +492,7 @@ class Gateway:
             message = f"{request.path} does not take {request.method}"
             allowed = b"GET, HEAD" if request.path in _HEALTH | {_MODELS} else b"POST"
             self._refuse(
+                request,
                 response,
                 405,
                 message,
@@ -474,10 +503,13 @@ class Gateway:
             )
         else:
             message = f"there is no {request.method} {request.path}"
-            self._refuse(response, 404, message, request_id, reason="bad_request", code="not_found")
+            self._refuse(
+                request, response, 404, message, request_id, reason="bad_request", code="not_found"
+            )
 
     def _refuse(
         self,
+        request: Request,
         response: Response,
         status: int,
         message: str,
@@ -489,11 +521,35 @@ class Gateway:
         param: str | None = None,
         headers: list[tuple[bytes, bytes]] | None = None,
     ) -> None:
-        self._errors += status >= 500
         self.meter.refused(reason)
         fields = [(b"x-request-id", request_id.encode("latin-1")), *(headers or ())]
         body = error_body(message, type=type, code=code, param=param)
         response.send(status, body, headers=fields)
+        self._note(request, request_id, status, "refused")
+
+    def _note(self, request: Request, request_id: str, status: int, outcome: Outcome) -> None:
+        """Write down a request that no replica was asked for."""
+        finished = Finished(
+            request_id=request_id,
+            caller="",
+            route=request.path if request.path in _KNOWN else "other",
+            stream=False,
+            status=status,
+            outcome=outcome,
+            replica=None,
+            started_at=time.time(),
+            queue_s=0.0,
+            ttft_s=None,
+            tpot_s=None,
+            duration_s=0.0,
+            prompt_tokens=None,
+            output_tokens=None,
+            attempts=0,
+            resumes=0,
+        )
+        self.meter.finished(finished)
+        if self._log is not None:
+            self._log.write(finished)
 
 
 def _is_passed_on(path: str) -> bool:

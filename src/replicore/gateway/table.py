@@ -75,7 +75,7 @@ class ReplicaStats(msgspec.Struct, frozen=True, kw_only=True):
         outstanding: Requests there now.
         prefill_tokens: Prompt tokens that it is believed to have still to work through.
         decode_tokens: Output tokens that it is still expected to make.
-        prefill_tokens_per_s: Learned rate; None before the first sample.
+        prefill_tokens_per_s: The rate that it is reckoned with, learned from its requests.
         decode_tokens_per_s: Likewise, of all slots together.
         breaker: ``closed``, ``open`` or ``half_open``.
         stalled_s: How long it has sent nothing although it has requests; 0 where that is not long.

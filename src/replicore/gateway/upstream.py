@@ -130,8 +130,11 @@ class Upstream:
             self._breaker_changed(self)
             state = "half_open"
         age = now - self._started_at
-        if state != "closed":
-            self.account.limit = 1 if state == "half_open" else 0
+        if state == "half_open":
+            # One more than there is: over all workers, each of which has a breaker of its own.
+            self.account.limit = self.account.outstanding + 1
+        elif state == "open":
+            self.account.limit = 0
         elif age < self._slow_start:
             slots = self.row.slots or _UNKNOWN_SLOTS
             self.account.limit = max(1, math.ceil(slots * age / self._slow_start))
@@ -169,6 +172,11 @@ class Upstream:
             if one.streaming:
                 one.break_off(error)
 
+    def retire(self) -> None:
+        """Take no more part: another incarnation has its place and its name."""
+        self.account.ready = False
+        self._breaker_changed = _nobody_cares
+
     def stats(self) -> ReplicaStats:
         return replace(self.account.stats(), breaker=self.breaker.state, stalled_s=self.stalled_s)
 
@@ -177,6 +185,10 @@ class Upstream:
             self.open_until = now + self.breaker.pause_s
         self.pace(now)
         self._breaker_changed(self)
+
+
+def _nobody_cares(_upstream: Upstream) -> None:
+    """A retired replica's breaker means nothing."""
 
 
 def takes_requests(row: ReplicaRow) -> bool:

@@ -184,7 +184,10 @@ class Pool:
             body: What follows ``request``, apart from it so that a large one is not copied.
         """
         exchange = Exchange(self, request, body, sink)
-        if self._idle:
+        if self._closed:
+            message = f"the connections to {self.endpoint} were closed"
+            asyncio.get_running_loop().call_soon(exchange.fail, message)
+        elif self._idle:
             exchange.attach(self._idle.pop())
         else:
             self._connect(exchange)

@@ -117,7 +117,8 @@ async def house(
     table = ReplicaTable(model="m", max_model_len=max_model_len, replicas=tuple(rows))
     gateway.apply(table)
     front = listen("127.0.0.1", 0)
-    servers.append(await serve(gateway.handle, sock=front, limits=gateway.limits))
+    limits, screen = gateway.limits, gateway.screen
+    servers.append(await serve(gateway.handle, sock=front, limits=limits, screen=screen))
     try:
         yield House(gateway, f"http://127.0.0.1:{front.getsockname()[1]}", table, servers)
     finally:

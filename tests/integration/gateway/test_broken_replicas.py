@@ -428,6 +428,24 @@ def test_a_long_answer_to_a_streams_request_that_breaks_is_cut_too() -> None:
     run(test)
 
 
+def test_a_replica_that_refuses_connections_is_no_break_of_the_stream() -> None:
+    async def test() -> None:
+        async with house(Recorded(), traits=SIMULATOR, max_model_len=LENGTH) as at:
+            whole = await stream(at, HI)
+        engines: list[Handler] = [Recorded("reset-after-tokens=2") for _ in range(2)]
+        async with house(
+            *engines, crashing, crashing, Recorded(), traits=SIMULATOR, max_model_len=LENGTH
+        ) as at:
+            at.servers[2].close()
+            at.servers[3].close()
+            clients = [await stream(at, HI) for _ in range(5)]
+
+        texts = {text_of(events_of(client.body)) for client in clients}
+        assert texts == {text_of(events_of(whole.body))}
+
+    run(test)
+
+
 # what a client is told
 
 

@@ -31,10 +31,10 @@ AUTHORIZED = [(b"authorization", b"Bearer " + KEY)]
 USAGE = b'"usage":{"prompt_tokens":5,"completion_tokens":700}'
 
 
-def settings_with_key(folder: Path, attributes: str = "", **others: int) -> Settings:
+def settings_with_key(folder: Path, attributes: str = "", *, max_queue: int = 1024) -> Settings:
     path = folder / "keys.txt"
     path.write_text(f"alice sha256:{sha256(KEY).hexdigest()} {attributes}\n")
-    return Settings(api_keys_file=str(path), **others)
+    return Settings(api_keys_file=str(path), max_queue=max_queue)
 
 
 def saying(body: bytes) -> Handler:
@@ -212,5 +212,30 @@ def test_an_id_that_is_used_again_and_again_is_explained_by_its_latest_choices()
 
         assert explanation is not None
         assert len(explanation.choices) == 16
+
+    run(test)
+
+
+def test_a_long_name_of_a_wrong_model_is_not_repeated() -> None:
+    async def test() -> None:
+        async with house(answering("a")) as at:
+            reply = await at.post({"model": "m" * 100_000})
+
+        assert reply.status == 404
+        assert len(reply.body) < 1000
+
+    run(test)
+
+
+@pytest.mark.parametrize("origin", [None, b"https://b.example", b"null"])
+def test_an_answer_for_no_page_is_kept_apart_from_those_for_pages(origin: bytes | None) -> None:
+    async def test() -> None:
+        settings = Settings(cors_origins=("https://a.example",))
+        async with house(answering("a"), settings=settings) as at:
+            headers = [] if origin is None else [(b"origin", origin)]
+            reply = await fetch(at.url, "GET", "/v1/models", headers=headers, timeout=TIMEOUT)
+
+        assert reply.headers[b"vary"] == b"origin"
+        assert b"access-control-allow-origin" not in reply.headers
 
     run(test)

@@ -267,7 +267,8 @@ def test_too_large_an_estimate_is_taken_back_from_its_own_minute(limiter: Limite
     limiter.charge(THOUSAND, 900.0, MINUTE + 61)
     limiter.refund(THOUSAND, 99_999.0, MINUTE + 59, MINUTE + 62)
 
-    assert admitted(limiter, THOUSAND, 99.0, MINUTE + 62)
+    # 900 + 1 * (1 - 2/60)
+    assert admitted(limiter, THOUSAND, 100.0, MINUTE + 62)
     assert not admitted(limiter, THOUSAND, now=MINUTE + 62)
 
 

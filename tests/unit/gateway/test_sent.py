@@ -34,12 +34,7 @@ def test_text_and_ids_are_put_together() -> None:
     )
 
     assert (sent.text, sent.ids, sent.prompt_ids) == ("ab", [7, 8, 9], [1, 2])
-    assert (sent.role_sent, sent.lagging, sent.finish_reason, sent.done) == (
-        True,
-        False,
-        None,
-        False,
-    )
+    assert (sent.lagging, sent.finish_reason) == (False, None)
 
 
 def test_a_completion_is_read_likewise() -> None:
@@ -61,7 +56,7 @@ def test_the_end_is_noticed() -> None:
         b"data: [DONE]\n\n",
     )
 
-    assert (sent.finish_reason, sent.usage_sent, sent.done) == ("stop", True, True)
+    assert (sent.finish_reason, sent.usage_sent) == ("stop", True)
 
 
 def test_comments_are_nothing() -> None:
