@@ -89,7 +89,7 @@ class _Player:
             messages.append({"role": "user", "content": turn.text})
             try:
                 answer = await self._ask(messages, turn)
-            except UpstreamError:
+            except (UpstreamError, TimeoutError):
                 self.failures += 1
                 return
             self.answers.append(answer)

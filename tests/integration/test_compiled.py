@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 600.0
 STREAMS = 8
 CALM = (*SIMULATED, "--set", "engine.sim.decode_tokens_per_s=25")
-# What needs no other package than the tests themselves do, and knows the data path best.
-OWN_TESTS = ("tests/unit/gateway", "tests/unit/http", "tests/integration/http")
+# What knows the data path best; with the rest this would take twice as long.
+OWN_TESTS = ("tests/unit/gateway", "tests/unit/http", "tests/integration/gateway")
 
 
 def missing() -> str | None:

@@ -72,6 +72,25 @@ class FairQueue(Generic[T]):
         self._places[entry] = (line, caller)
         line.add(entry, caller)
 
+    def displace(self, *, caller: str = "", priority: int = NORMAL) -> T | None:
+        """Make room in a full queue: put out the newest entry of whoever has far more waiting.
+
+        That is the caller with the most entries in the class or a lower one, where it keeps at
+        least as many as ``caller`` has then. So no caller can fill the queue for all others.
+        """
+        lines = self._classes[priority:]
+        own = len(self._classes[priority].callers.get(caller, ()))
+        crowd = max(
+            (entries for line in lines for name, entries in line.callers.items() if name != caller),
+            key=len,
+            default=None,
+        )
+        if crowd is None or len(crowd) < own + 2:
+            return None
+        entry = next(reversed(crowd))
+        self.remove(entry)
+        return entry
+
     def remove(self, entry: T) -> None:
         """Take ``entry`` out, wherever it stands; nothing happens if it does not wait."""
         place = self._places.pop(entry, None)

@@ -286,20 +286,27 @@ class Dispatcher:
         return True
 
     def _let_wait(self, waiting: ProxiedRequest, *, front: bool) -> None:
-        caller = waiting.caller
+        caller, priority = waiting.caller.name, waiting.priority
         try:
-            self._queue.push(waiting, caller=caller.name, priority=waiting.priority, front=front)
+            self._queue.push(waiting, caller=caller, priority=priority, front=front)
         except QueueFull:
-            waiting.refuse(
-                429,
-                f"{self._queue.limit} requests are waiting already",
-                type="rate_limit_error",
-                code="queue_full",
-            )
-            return
+            crowding = self._queue.displace(caller=caller, priority=priority)
+            self._refuse_wait(crowding or waiting)
+            if crowding is None:
+                return
+            self._queue.push(waiting, caller=caller, priority=priority)
         self._count_waiting()
         self._cells.barrier()
         waiting.timer = self._loop.call_later(self._patience(waiting), self._time_out, waiting)
+
+    def _refuse_wait(self, waiting: ProxiedRequest) -> None:
+        self.leave(waiting)
+        waiting.refuse(
+            429,
+            f"{self._queue.limit} requests are waiting already",
+            type="rate_limit_error",
+            code="queue_full",
+        )
 
     def _patience(self, waiting: ProxiedRequest) -> float:
         """Return how long a request may wait from now on, in seconds.

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from replicore.engines.known import SIMULATOR
-from replicore.gateway import breaker, server
-from replicore.gateway.budget import RetryBudget
+from replicore.gateway import breaker, budget, server
 from replicore.gateway.table import Settings
 from replicore.http.server import Handler, Request, Response
 from tests.integration.gateway.house import (
@@ -57,14 +56,11 @@ def streaming(*events: bytes) -> Handler:
     return answer
 
 
-class NoBudget(RetryBudget):
-    """A budget of which nothing is left."""
-
-    def spend(self, now: float) -> bool:
-        return False
-
-    def allows(self, now: float) -> bool:
-        return False
+@pytest.fixture(name="no_budget")
+def _no_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing may be sent twice."""
+    for source in ("_SHARE", "_RESERVE", "_RESERVE_PER_S"):
+        monkeypatch.setattr(budget, source, 0.0)
 
 
 def payloads(body: bytes) -> list[Any]:
@@ -136,10 +132,10 @@ def test_an_answer_that_nobody_could_better_is_passed_on_at_once(replicas: list[
     run(test)
 
 
+@pytest.mark.usefixtures("no_budget")
 def test_without_a_budget_an_error_answer_is_passed_on() -> None:
     async def test() -> None:
         async with house(refusing(503), refusing(503)) as at:
-            at.gateway.budget = NoBudget(0.0)
             reply = await at.post({})
 
         assert (reply.status, b"its own words" in reply.body) == (503, True)
@@ -147,10 +143,10 @@ def test_without_a_budget_an_error_answer_is_passed_on() -> None:
     run(test)
 
 
+@pytest.mark.usefixtures("no_budget")
 def test_without_a_budget_a_dead_replica_is_a_502() -> None:
     async def test() -> None:
         async with house(crashing, crashing) as at:
-            at.gateway.budget = NoBudget(0.0)
             reply = await at.post({})
             requests = sum(one.requests for one in at.gateway.stats().replicas.values())
 

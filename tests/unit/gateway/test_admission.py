@@ -180,3 +180,24 @@ def test_any_history_loses_nothing_and_keeps_each_callers_order(
             waiting.append(entry)
         assert sorted(queue.entries()) == sorted(e for line in lines.values() for e in line)
         assert len(queue) == len(queue.entries())
+
+
+def test_a_crowding_caller_makes_room_for_another() -> None:
+    queue: FairQueue[str] = FairQueue(3)
+    for entry in ("a1", "a2", "a3"):
+        queue.push(entry, caller="a")
+
+    assert queue.displace(caller="b") == "a3"
+    queue.push("b1", caller="b")
+    assert queue.displace(caller="b") is None  # two and one: nobody has far more
+    assert queue.displace(caller="a") is None
+    assert [queue.take(lambda _: True) for _ in range(3)] == ["a1", "b1", "a2"]
+
+
+def test_a_lower_class_does_not_displace_a_higher_one() -> None:
+    queue: FairQueue[str] = FairQueue(2)
+    for entry in ("a1", "a2"):
+        queue.push(entry, caller="a", priority=HIGH)
+
+    assert queue.displace(caller="b", priority=LOW) is None
+    assert queue.displace(caller="b", priority=HIGH) == "a2"
