@@ -23,7 +23,7 @@ from replicore.engines.sim.faults import parse_faults
 from replicore.engines.sim.options import SimOptions
 from replicore.engines.sim.scheduler import Timing
 from replicore.engines.sim.server import SimServer
-from replicore.gateway.cells import Cells
+from replicore.gateway.routing.cells import Cells
 from replicore.gateway.server import Gateway
 from replicore.gateway.table import ReplicaRow, ReplicaTable, Settings
 from replicore.http.client import Exchange, Pool, encode_request
@@ -140,7 +140,7 @@ class RawEngine(asyncio.Protocol):
             self._connections.discard(self._transport)
 
 
-@dataclass
+@dataclass(eq=False)
 class Sky:
     """A gateway over all of these engines.
 

@@ -7,13 +7,15 @@ import gc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 import psutil
 import pytest
 import uvloop
 
-from replicore.gateway import breaker, server
-from replicore.gateway.key_file import Caller, add_caller, digest_of, new_key
+from replicore.gateway import server
+from replicore.gateway.access.key_file import Caller, add_caller, digest_of, new_key
+from replicore.gateway.routing import breaker
 from replicore.gateway.table import Settings
 from replicore.http.fetch import fetch
 from tests.chaos.storm import SLOTS, Sky, Storm, expected_texts, sky, until
@@ -22,6 +24,8 @@ from tests.integration.deployment import Up, eventually, up
 
 SEED = 20_260
 REQUESTS = 10_000
+
+T = TypeVar("T")
 TIMEOUT_S = 180.0
 
 # Of the whole process: gateway, engines and clients. What grows with requests would be more.
@@ -56,13 +60,13 @@ async def settle(at: Sky) -> None:
     await until(lambda: at.is_idle and all(one.state == "ready" for one in at.table.replicas))
 
 
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
+def run(test: Callable[[], Awaitable[T]]) -> T:
+    async def bounded() -> T:
         async with asyncio.timeout(TIMEOUT_S):
-            await test()
+            return await test()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(bounded())
+        return runner.run(bounded())
 
 
 @pytest.mark.slow
@@ -135,10 +139,10 @@ def storm_over(at: Up, seed: int) -> Storm:
         return storm
 
     def strike() -> None:
-        kill_engine(at, random.randrange(3))
+        living = [index for index, one in enumerate(at.status().replicas) if one.pid is not None]
+        kill_engine(at, random.choice(living))
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(asyncio.wait_for(test(), TIMEOUT_S))
+    return run(test)
 
 
 @pytest.mark.slow

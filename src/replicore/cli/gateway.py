@@ -24,7 +24,7 @@ from replicore.deploy.lone import LoneGateway
 from replicore.deploy.state import Claims, DeploymentFolder, state_root
 from replicore.deploy.status import UnitStatus
 from replicore.errors import ConfigError
-from replicore.gateway.routing import POLICIES
+from replicore.gateway.routing.policies import POLICIES
 from replicore.gateway.table import ReplicaTable
 from replicore.http.endpoint import parse_endpoint
 from replicore.spec import Spec, load_spec

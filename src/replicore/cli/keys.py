@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from replicore.gateway.admission import PRIORITIES
-from replicore.gateway.key_file import (
+from replicore.gateway.access.key_file import (
     LARGEST_LIMIT,
     Caller,
     add_caller,
@@ -19,6 +18,7 @@ from replicore.gateway.key_file import (
     read_callers,
     remove_caller,
 )
+from replicore.gateway.admission import PRIORITIES
 
 keys = typer.Typer(
     help="Add, list and remove the API keys of the gateway.",

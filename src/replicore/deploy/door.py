@@ -30,13 +30,13 @@ from replicore.deploy.replica import LIVE
 from replicore.deploy.state import DeploymentFolder, no_such_replica
 from replicore.deploy.unit import Unit
 from replicore.errors import DeploymentError
-from replicore.gateway.admin import Admin
-from replicore.gateway.cells import Cells
-from replicore.gateway.hub import Hub
+from replicore.gateway.observe.admin import Admin
+from replicore.gateway.observe.snapshot import Snapshot
 from replicore.gateway.record import Explanation
+from replicore.gateway.routing.cells import Cells
 from replicore.gateway.settings import settings_of
-from replicore.gateway.snapshot import Snapshot
 from replicore.gateway.table import ReplicaTable, Stats
+from replicore.gateway.workers.hub import Hub
 from replicore.http.address import url_of
 from replicore.http.server import HttpServer, serve
 from replicore.spec import Spec

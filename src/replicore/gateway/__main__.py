@@ -20,8 +20,11 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from replicore.gateway.cells import Cells
-from replicore.gateway.messages import (
+from replicore.gateway.routing.cells import Cells
+from replicore.gateway.server import Gateway
+from replicore.gateway.settings import tls_of
+from replicore.gateway.table import Settings
+from replicore.gateway.workers.messages import (
     LONGEST_LINE,
     Answer,
     FromWorker,
@@ -31,9 +34,6 @@ from replicore.gateway.messages import (
     Welcome,
     encode,
 )
-from replicore.gateway.server import Gateway
-from replicore.gateway.settings import tls_of
-from replicore.gateway.table import Settings
 from replicore.http.server import serve
 from replicore.unix_socket import connect_unix
 

@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 
 from replicore.errors import ConfigError
 from replicore.gateway.admission import FairQueue, QueueFull
-from replicore.gateway.cells import Cells
-from replicore.gateway.ledger import Account
-from replicore.gateway.placing import Ask, Standing
 from replicore.gateway.proxy import ProxiedRequest
 from replicore.gateway.record import Candidate, Choice, Explanation
-from replicore.gateway.routing import (
+from replicore.gateway.routing.cells import Cells
+from replicore.gateway.routing.ledger import Account
+from replicore.gateway.routing.policies import (
     LOOK_AHEAD,
     PATIENCE,
     PATIENT,
@@ -23,6 +22,7 @@ from replicore.gateway.routing import (
     holding_s,
     worth_waiting,
 )
+from replicore.gateway.routing.standing import Ask, Standing
 from replicore.gateway.table import Settings
 from replicore.gateway.upstream import READY, Upstream
 

@@ -13,14 +13,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from replicore.errors import UpstreamError
-from replicore.gateway.budget import RetryBudget
-from replicore.gateway.continuation import Seam
-from replicore.gateway.key_file import Caller
-from replicore.gateway.ledger import Ticket
-from replicore.gateway.metrics import Meter
+from replicore.gateway.access.key_file import Caller
+from replicore.gateway.observe.metrics import Meter
 from replicore.gateway.record import Finished, Outcome
-from replicore.gateway.resume import Resumption
-from replicore.gateway.sent import Obstacle, SentStream
+from replicore.gateway.resume.continuation import Seam
+from replicore.gateway.resume.resumption import Resumption
+from replicore.gateway.resume.sent import Obstacle, SentStream
+from replicore.gateway.routing.budget import RetryBudget
+from replicore.gateway.routing.ledger import Ticket
 from replicore.gateway.upstream import Upstream
 from replicore.gateway.wire import (
     EVENT_STREAM,

@@ -14,27 +14,27 @@ from urllib.parse import unquote
 import msgspec
 
 from replicore.errors import UpstreamError
-from replicore.gateway.access_log import AccessLog
-from replicore.gateway.budget import RetryBudget
-from replicore.gateway.cells import Cells
-from replicore.gateway.cors import Cors
+from replicore.gateway.access.access_log import AccessLog
+from replicore.gateway.access.cors import Cors
+from replicore.gateway.access.key_file import Caller
+from replicore.gateway.access.keys import ANONYMOUS, KeyRing
+from replicore.gateway.access.limits import Limiter
+from replicore.gateway.access.refusal import Refusal
 from replicore.gateway.dispatch import Dispatcher
 from replicore.gateway.facts import BadBody, Facts, read_facts
-from replicore.gateway.key_file import Caller
-from replicore.gateway.keys import ANONYMOUS, KeyRing
-from replicore.gateway.ledger import Account
-from replicore.gateway.lengths import OutputLengths
-from replicore.gateway.limits import Limiter
-from replicore.gateway.metrics import Meter
-from replicore.gateway.prefix import block_hashes, estimate_tokens
+from replicore.gateway.observe.metrics import Meter
+from replicore.gateway.observe.traceparent import child_traceparent, same_trace
+from replicore.gateway.observe.tracing import open_tracer
 from replicore.gateway.proxy import ProxiedRequest
-from replicore.gateway.rates import FleetRates
 from replicore.gateway.record import Explanation, Finished, Outcome
-from replicore.gateway.refusal import Refusal
-from replicore.gateway.routing import session_hash
+from replicore.gateway.routing.budget import RetryBudget
+from replicore.gateway.routing.cells import Cells
+from replicore.gateway.routing.ledger import Account
+from replicore.gateway.routing.lengths import OutputLengths
+from replicore.gateway.routing.policies import session_hash
+from replicore.gateway.routing.prefix import block_hashes, estimate_tokens
+from replicore.gateway.routing.rates import FleetRates
 from replicore.gateway.table import ReplicaRow, ReplicaStats, ReplicaTable, Settings, Stats
-from replicore.gateway.traceparent import child_traceparent, same_trace
-from replicore.gateway.tracing import open_tracer
 from replicore.gateway.upstream import Upstream
 from replicore.gateway.wire import request_headers
 from replicore.http.server import Limits, Request, Response

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from replicore.errors import ConfigError
-from replicore.gateway.exposure import check_exposure
-from replicore.gateway.keys import KeyRing
-from replicore.gateway.routing import POLICIES
+from replicore.gateway.access.exposure import check_exposure
+from replicore.gateway.access.keys import KeyRing
+from replicore.gateway.routing.policies import POLICIES
 from replicore.gateway.table import Settings
 from replicore.http.tls import Tls
 from replicore.spec import GatewaySpec

@@ -9,8 +9,8 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from replicore.errors import UpstreamError
-from replicore.gateway.breaker import Breaker
-from replicore.gateway.ledger import Account
+from replicore.gateway.routing.breaker import Breaker
+from replicore.gateway.routing.ledger import Account
 from replicore.gateway.table import ReplicaRow, ReplicaStats
 from replicore.http.client import Pool
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from replicore.engines.engine import EngineTraits
-from replicore.gateway.stream_events import is_trouble
+from replicore.gateway.resume.stream_events import is_trouble
 from replicore.http.sse import DONE, SseParser
 
 EVENT_STREAM = b"text/event-stream"

@@ -284,7 +284,7 @@ class GatewaySpec(Table):
     slow_start: Duration = Field(
         5.0, description="Time in which a restarted replica is given its slots one after the other."
     )
-    resume: bool = Field(
+    resume: Bool = Field(
         True, description="Continue the stream of a replica that died on another one."
     )
     api_keys_file: Location | None = Field(
@@ -293,7 +293,7 @@ class GatewaySpec(Table):
         "asked for.",
         examples=["keys.txt"],
     )
-    insecure: bool = Field(
+    insecure: Bool = Field(
         False, description="Listen beyond loopback without API keys, which is refused otherwise."
     )
     tls_cert: Location | None = Field(

@@ -17,11 +17,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from replicore.errors import DeploymentError
-from replicore.gateway.admin import Admin
-from replicore.gateway.metrics import Meter
+from replicore.gateway.observe.admin import Admin
+from replicore.gateway.observe.metrics import Meter
+from replicore.gateway.observe.scraping import Scraper
+from replicore.gateway.observe.snapshot import Snapshot
 from replicore.gateway.record import Explanation
-from replicore.gateway.scraping import Scraper
-from replicore.gateway.snapshot import Snapshot
 from replicore.gateway.table import ReplicaRow, ReplicaStats, ReplicaTable, Stats
 from replicore.http.fetch import Reply, fetch
 from replicore.http.server import Handler, HttpServer, Request, Response, listen, serve

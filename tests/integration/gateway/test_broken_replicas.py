@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from replicore.engines.known import SIMULATOR
-from replicore.gateway import breaker, budget, server
+from replicore.gateway import server
+from replicore.gateway.routing import breaker, budget
 from replicore.gateway.table import Settings
 from replicore.http.server import Handler, Request, Response
 from tests.integration.gateway.house import (

@@ -15,9 +15,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from replicore.gateway.otlp import OtlpTracer
+from replicore.gateway.observe.otlp import OtlpTracer
+from replicore.gateway.observe.tracing import open_tracer
 from replicore.gateway.record import Choice, Finished, Outcome
-from replicore.gateway.tracing import open_tracer
 from replicore.http.server import Request, Response, listen, serve
 from tests.integration.loops import run
 

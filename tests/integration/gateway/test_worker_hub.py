@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from replicore.gateway.hub import Hub
 from replicore.gateway.table import ReplicaRow, ReplicaTable, Settings
+from replicore.gateway.workers.hub import Hub
 from replicore.unix_socket import connect_unix
 from tests.integration.loops import run
 

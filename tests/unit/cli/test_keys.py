@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from replicore.cli import run
-from replicore.gateway.keys import KeyRing
+from replicore.gateway.access.keys import KeyRing
 
 
 @pytest.fixture(name="path")

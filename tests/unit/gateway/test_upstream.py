@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from replicore.errors import UpstreamError
-from replicore.gateway.breaker import FIRST_PAUSE_S, THRESHOLD
-from replicore.gateway.ledger import Account
+from replicore.gateway.routing.breaker import FIRST_PAUSE_S, THRESHOLD
+from replicore.gateway.routing.ledger import Account
 from replicore.gateway.table import ReplicaRow
 from replicore.gateway.upstream import Upstream
 

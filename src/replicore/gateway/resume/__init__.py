@@ -1,0 +1,1 @@
+"""Streams that go on where a replica broke off."""

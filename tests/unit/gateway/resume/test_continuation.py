@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from replicore.gateway.resume.continuation import (
+    CHAT,
+    COMPLETIONS,
+    Seam,
+    Wanted,
+    continuation_body,
+    tokens_left,
+)
+from replicore.gateway.resume.sent import Obstacle, SentStream
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+def wanted(path: str = CHAT, **fields: Any) -> Wanted:
+    prompt = {"messages": MESSAGES} if path == CHAT else {"prompt": "hi"}
+    return Wanted(path, json.dumps({"model": "m", "stream": True, **prompt, **fields}).encode())
+
+
+def seam(sent: SentStream, asked: Wanted, *, skip: str = "") -> Seam:
+    return Seam(sent, asked, skip=skip, prompt_tokens=10, sent_tokens=2)
+
+
+def chunk(text: str, *, finish: str | None = None, usage: Any = None, **choice: Any) -> bytes:
+    fields = {"index": 0, "text": text, "finish_reason": finish, **choice}
+    body = {"id": "new", "object": "text_completion", "choices": [fields], "usage": usage}
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+def chat_so_far() -> SentStream:
+    sent = SentStream()
+    choice = {"index": 0, "delta": {"content": "a"}, "logprobs": None, "finish_reason": None}
+    event = {"id": "old", "object": "chat.completion.chunk", "created": 5, "choices": [choice]}
+    sent.keep(b"data: " + json.dumps(event).encode() + b"\n\n")
+    sent.read()
+    return sent
+
+
+def objects(events: bytes) -> list[Any]:
+    lines = [part.removeprefix(b"data: ") for part in events.split(b"\n\n") if part]
+    return [line.decode() if line == b"[DONE]" else json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"n": 2}, "choices"),
+        ({"best_of": 2}, "choices"),
+        ({"logprobs": True}, "logprobs"),
+        ({"top_logprobs": 3}, "logprobs"),
+        ({"tools": [{}]}, "tools"),
+        ({"response_format": {"type": "json_object"}}, "grammar"),
+        ({"grammar": "root"}, "grammar"),
+        ({"echo": True}, "parameter"),
+        ({"unheard_of": 1}, "parameter"),
+        ({"stream_options": {"continuous_usage_stats": True}}, "parameter"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "multimodal"),
+        ({"messages": "hi"}, "unreadable"),
+    ],
+)
+def test_a_request_that_cannot_be_continued_says_why(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Obstacle) as caught:
+        wanted(**fields)
+
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("prompt", [["a", "b"], [[1], [2]], None])
+def test_several_prompts_cannot_be_continued(prompt: Any) -> None:
+    with pytest.raises(Obstacle):
+        wanted(COMPLETIONS, prompt=prompt)
+
+
+def test_other_routes_cannot_be_continued() -> None:
+    with pytest.raises(Obstacle, match="/v1/responses"):
+        Wanted("/v1/responses", b"{}")
+
+
+def test_harmless_parameters_are_no_obstacle() -> None:
+    harmless: dict[str, Any] = {
+        "n": 1,
+        "logprobs": False,
+        "tools": [],
+        "response_format": {"type": "text"},
+    }
+    text = [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
+
+    assert wanted(**harmless, messages=text, suffix=None).chat
+
+
+# max_tokens, sent, length -> left: the smaller of what was wanted and of the room there is
+@pytest.mark.parametrize(
+    ("path", "max_tokens", "sent", "length", "left"),
+    [
+        (CHAT, 40, 15, 8192, 25),
+        (CHAT, None, 15, 8192, 8167),  # 8192 - 10 - 15
+        (CHAT, 9000, 15, 8192, 8167),
+        (CHAT, None, 15, None, None),
+        (COMPLETIONS, None, 3, 8192, 13),  # OpenAI's default of 16
+        (CHAT, 15, 15, 8192, 0),
+    ],
+)
+def test_the_tokens_left_are_those_that_were_not_sent(
+    path: str, max_tokens: int | None, sent: int, length: int | None, left: int | None
+) -> None:
+    asked = wanted(path, **({"max_tokens": max_tokens} if max_tokens else {}))
+
+    assert tokens_left(asked, prompt=10, sent=sent, max_model_len=length) == left
+
+
+def test_the_continuation_goes_on_after_the_tokens_sent() -> None:
+    asked = wanted(temperature=0.5, stop=["x"], max_completion_tokens=9, min_tokens=5)
+
+    body = json.loads(continuation_body(asked, [1, 2], [3], left=8, name_ids=True))
+
+    assert body == {
+        "model": "m",
+        "prompt": [1, 2, 3],
+        "temperature": 0.5,
+        "stop": ["x"],
+        "max_tokens": 8,
+        "min_tokens": 4,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "return_token_ids": True,
+    }
+
+
+def test_the_clients_events_keep_their_id_and_shape() -> None:
+    events = seam(chat_so_far(), wanted()).feed(
+        chunk("b", token_ids=[4]) + chunk("", finish="stop")
+    )
+
+    word, end = objects(events)
+    assert (word["id"], word["object"], word["created"]) == ("old", "chat.completion.chunk", 5)
+    assert word["choices"][0]["delta"] == {"content": "b"}
+    assert (end["choices"][0]["delta"], end["choices"][0]["finish_reason"]) == ({}, "stop")
+
+
+def test_usage_counts_both_halves_and_only_where_it_is_wanted() -> None:
+    usage = {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17}
+    last = b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"
+    asked = wanted(stream_options={"include_usage": True})
+
+    (event,) = objects(seam(chat_so_far(), asked).feed(last))
+
+    assert event["usage"] == {"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 17}
+    assert seam(chat_so_far(), wanted()).feed(last) == b""
+
+
+def test_what_the_client_has_of_a_token_is_not_sent_again() -> None:
+    at = seam(chat_so_far(), wanted(), skip="wor")
+
+    text = [o["choices"][0]["delta"] for o in objects(at.feed(chunk("wo") + chunk("rd")))]
+
+    assert text == [{"content": "d"}]
+
+
+def test_a_token_that_comes_out_differently_is_an_obstacle() -> None:
+    with pytest.raises(Obstacle, match="last token"):
+        seam(chat_so_far(), wanted(), skip="wor").feed(chunk("wx"))
+
+
+def test_a_stream_that_only_lacks_its_end_is_ended() -> None:
+    asked = wanted(stream_options={"include_usage": True})
+
+    end, usage, done = objects(seam(chat_so_far(), asked).finish("length"))
+
+    assert end["choices"][0]["finish_reason"] == "length"
+    assert usage["usage"]["completion_tokens"] == 2
+    assert done == "[DONE]"
