@@ -53,9 +53,11 @@ def deployment() -> Iterator[tuple[str, tuple[str, ...]]]:
             if not line.startswith("ready "):
                 raise SystemExit(f"no ready line, but {line!r}")
             status = control.status(Path(state) / "passthrough")
-            yield line.split()[1], tuple(one.endpoint for one in status.replicas)
-            process.send_signal(signal.SIGTERM)
-            process.wait(STOP_TIMEOUT_S)
+            try:
+                yield line.split()[1], tuple(one.endpoint for one in status.replicas)
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(STOP_TIMEOUT_S)
 
 
 def output_rate(urls: tuple[str, ...], seed: int) -> float:
@@ -80,7 +82,7 @@ def interval(ratios: list[float]) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=12)
+    parser.add_argument("--pairs", type=int, default=20)
     pairs = parser.parse_args().pairs
     rows = []
     with deployment() as (gateway, engines):

@@ -135,6 +135,7 @@ def compare(options: argparse.Namespace, names: Sequence[str]) -> None:
         "routers": {router.name: _about(router) for router in chosen},
         "left_out": bench.left_out,
         "targets": report.targets_of(found),
+        "targets_compiled": report.targets_of(found, ours=report.COMPILED),
         "targets_one_thread": report.targets_of(found, report.RUST_ONE_THREAD),
         "scaling": report.scaling_of(found, report.OURS, report.TWO_WORKERS),
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from benchmarks.gateway.window import Figures
 
 OURS = "replicore"
+COMPILED = "replicore-compiled"
 NO_IDS = "replicore-no-ids"
 TWO_WORKERS = "replicore-2-workers"
 DIRECT = "direct"
@@ -73,14 +74,14 @@ TARGETS = (
 )
 
 
-def targets_of(found: Found, rust: Sequence[str] = RUST) -> list[Row]:
+def targets_of(found: Found, rust: Sequence[str] = RUST, *, ours: str = OURS) -> list[Row]:
     """Return a row per target for which ours and a yardstick were measured."""
-    rows = (_target_row(target, found, target.yardsticks or rust) for target in TARGETS)
+    rows = (_target_row(target, found, target.yardsticks or rust, ours) for target in TARGETS)
     return [row for row in rows if row is not None]
 
 
-def _target_row(target: Target, found: Found, yardsticks: Sequence[str]) -> Row | None:
-    own = found.get((OURS, target.case), {})
+def _target_row(target: Target, found: Found, yardsticks: Sequence[str], ours: str) -> Row | None:
+    own = found.get((ours, target.case), {})
     others = {
         name: median(found[name, target.case], target.figure)
         for name in yardsticks
@@ -147,6 +148,7 @@ def text(found: Found, left_out: Mapping[str, str]) -> str:
     parts = [
         *_blocks(found),
         _target_lines(found, RUST),
+        _target_lines(found, RUST, COMPILED),
         _target_lines(found, RUST_ONE_THREAD),
         f"scaling: {scaling_of(found, OURS, TWO_WORKERS)}",
         "\n".join(f"left out: {what}: {why}" for what, why in left_out.items()),
@@ -171,8 +173,9 @@ def _line(router: str, runs: Runs, columns: Sequence[str]) -> str:
     return f"{router:20}{cells}" + (f"   {wrong:g} wrong answers" if wrong else "")
 
 
-def _target_lines(found: Found, rust: Sequence[str]) -> str:
-    return "\n".join(_target_line(row) for row in targets_of(found, rust))
+def _target_lines(found: Found, rust: Sequence[str], ours: str = OURS) -> str:
+    lines = [_target_line(row) for row in targets_of(found, rust, ours=ours)]
+    return "\n".join([f"{ours}:", *lines]) if lines else ""
 
 
 def _target_line(row: Row) -> str:

@@ -17,7 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.gateway import canned, report
-from benchmarks.gateway.peers import LITELLM, SGLANG_ROUTER, VLLM_ROUTER, Peer, python_of
+from benchmarks.gateway.peers import (
+    LITELLM,
+    SGLANG_ROUTER,
+    VLLM_ROUTER,
+    Peer,
+    compiled_python,
+    python_of,
+)
 
 _START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 10.0
@@ -46,6 +53,7 @@ class Router:
         note: Its configuration in words.
         peer: None for ours.
         owner: What its engines say they are; ours asks vLLM for token ids, to resume with.
+        compiled: Ours, as a wheel with a compiled data path.
     """
 
     name: str
@@ -54,6 +62,7 @@ class Router:
     peer: Peer | None = None
     owner: str = "vllm"
     environ: tuple[tuple[str, str], ...] = ()
+    compiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ def routers(settings: Sequence[str]) -> list[Router]:
     return [
         Router(report.DIRECT, None, "the load goes to one engine"),
         Router(report.OURS, _replicore(settings), ours),
+        Router(report.COMPILED, _replicore(settings), f"{ours}; compiled", compiled=True),
         Router(report.NO_IDS, _replicore(settings), f"{ours}; not vLLM", owner="mock"),
         Router(
             report.TWO_WORKERS,
@@ -179,7 +189,7 @@ def running(router: Router, engine_ports: Sequence[int], peers: Path) -> Iterato
     if router.argv is None:
         yield Running(router, engine_ports[0])
         return
-    python = sys.executable if router.peer is None else str(python_of(router.peer, peers))
+    python = _python(router, peers)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         place = Place([f"http://127.0.0.1:{port}" for port in engine_ports], _free_port(), folder)
@@ -191,6 +201,12 @@ def running(router: Router, engine_ports: Sequence[int], peers: Path) -> Iterato
             yield Running(router, place.port, process.pid, key)
         finally:
             _stop(process)
+
+
+def _python(router: Router, peers: Path) -> str:
+    if router.peer is not None:
+        return str(python_of(router.peer, peers))
+    return str(compiled_python(peers)) if router.compiled else sys.executable
 
 
 def _with_key(folder: Path) -> tuple[str, list[str]]:

@@ -34,9 +34,11 @@ class Ask:
     body: dict[str, Any]
 
 
-def ask(index: int, *, max_tokens: int, chat_every: int = 2) -> Ask:
+def ask(
+    index: int, *, max_tokens: int, chat_every: int = 2, text: str = "{}. Tell me of that number"
+) -> Ask:
     """Return one of many different requests, of both routes, some with stop strings or usage."""
-    text = f"{index}. Tell me of {index * 7919 % 1000}"
+    text = text.format(index)
     body: dict[str, Any] = {"max_tokens": max_tokens, "temperature": 0, "ignore_eos": True}
     if index % 3 == 0:
         body["stream_options"] = {"include_usage": True}

@@ -48,7 +48,7 @@ def test_streams_of_a_killed_simulator_end_as_if_nothing_had_happened(simulators
 @pytest.mark.engine
 @pytest.mark.slow
 def test_streams_of_a_killed_llamacpp_all_come_to_their_end(tmp_path: Path) -> None:
-    asks = [ask(index, max_tokens=8, chat_every=20) for index in range(STREAMS)]
+    asks = [ask(index, max_tokens=8, chat_every=50, text="{}") for index in range(STREAMS)]
     with up(*LLAMACPP, state=tmp_path / "s") as at:
         streams = struck(at, asks, 0)
 

@@ -71,6 +71,21 @@ def test_a_request_that_cannot_be_continued_says_why(fields: dict[str, Any], rea
     assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize("options", [5, "a", [{}], {"other": 1}])
+def test_odd_stream_options_are_an_obstacle(options: Any) -> None:
+    with pytest.raises(Obstacle, match="stream_options"):
+        wanted(stream_options=options)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"[1]", b"5", b'{"choices": [1]}', b'{"choices": [{"text": 5}]}', b'{"choices": [{}, {}]}'],
+)
+def test_events_that_are_not_openais_raise(payload: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        seam(chat_so_far(), wanted()).feed(b"data: " + payload + b"\n\n")
+
+
 @pytest.mark.parametrize("prompt", [["a", "b"], [[1], [2]], None])
 def test_several_prompts_cannot_be_continued(prompt: Any) -> None:
     with pytest.raises(Obstacle):
@@ -112,6 +127,16 @@ def test_the_tokens_left_are_those_that_were_not_sent(
     asked = wanted(path, **({"max_tokens": max_tokens} if max_tokens else {}))
 
     assert tokens_left(asked, prompt=10, sent=sent, max_model_len=length) == left
+
+
+def test_a_completion_of_an_engine_without_a_default_limit_has_all_the_room() -> None:
+    left = tokens_left(wanted(COMPLETIONS), prompt=10, sent=20, max_model_len=100, endless=True)
+
+    assert left == 70
+
+
+def test_a_completion_without_a_limit_ends_after_openais_default_whatever_the_length() -> None:
+    assert tokens_left(wanted(COMPLETIONS), prompt=10, sent=3, max_model_len=None) == 13
 
 
 def test_the_continuation_goes_on_after_the_tokens_sent() -> None:

@@ -39,3 +39,11 @@ def test_what_is_earned_is_bounded() -> None:
         budget.request()
 
     assert spent(budget, 1e6) <= 1001
+
+
+def test_asking_takes_nothing_out() -> None:
+    budget = RetryBudget(0.0)
+
+    assert all(budget.allows(0.0) for _ in range(1000))
+    assert spent(budget, 0.0) == 500
+    assert not budget.allows(0.0)
