@@ -18,6 +18,7 @@ from typing import Any
 
 from replicore.http.client import Pool, encode_request
 from tests.integration.deployment import Up
+from tests.integration.gateway.test_resume import events_of, text_of
 
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
@@ -118,22 +119,11 @@ class Stream:
 
     def objects(self) -> list[Any]:
         """Return the events without what differs from one stream to the next."""
-        parts = self.body.removesuffix(_DONE).split(b"\n\n")[:-1]
-        events = [json.loads(part.removeprefix(b"data: ")) for part in parts]
-        assert len({event["id"] for event in events}) == 1
-        for one in events:
-            del one["id"], one["created"]
-            if one.get("usage"):
-                one["usage"].pop("prompt_tokens_details", None)
-        return events
+        return events_of(self.body)
 
     def text(self, events: int | None = None) -> str:
         """Return its text, or that of its first events."""
-        choices = [choice for one in self.objects()[:events] for choice in one["choices"]]
-        return "".join(
-            choice["delta"].get("content") or "" if "delta" in choice else choice["text"]
-            for choice in choices
-        )
+        return text_of(self.objects()[:events])
 
 
 async def run_streams(

@@ -21,6 +21,7 @@ from replicore.http.client import Pool, encode_request
 from replicore.http.fetch import fetch
 from replicore.http.server import Request, Response
 from tests.integration.gateway.house import CHAT, TIMEOUT, Client, house, until
+from tests.integration.gateway.test_resume import events_of, text_of
 from tests.integration.loops import run
 from tests.integration.test_llamacpp import plan_of_one_replica, running, until_ready
 
@@ -127,7 +128,7 @@ class Broken:
     """A stream that broke at the first replica and went on at the second.
 
     Attributes:
-        events: That the client has.
+        events: That the client has; they all had one id.
         sent: Text that the client had when the first replica broke.
         rest: Text that the second one sent.
         asked: Body of the request for the continuation.
@@ -142,20 +143,6 @@ class Broken:
     def finish_reason(self) -> str | None:
         choices = [choice for one in self.events for choice in one["choices"]]
         return [choice["finish_reason"] for choice in choices][-1]  # type: ignore[no-any-return]
-
-
-def text_of(events: list[Any]) -> str:
-    choices = [choice for one in events for choice in one["choices"]]
-    return "".join(
-        choice["delta"].get("content") or "" if "delta" in choice else choice["text"]
-        for choice in choices
-    )
-
-
-def events_of(body: bytes) -> list[Any]:
-    payloads = [part.removeprefix(b"data: ") for part in body.split(b"\n\n") if part]
-    assert payloads[-1] == b"[DONE]"
-    return [json.loads(payload) for payload in payloads[:-1]]
 
 
 @asynccontextmanager
@@ -224,8 +211,8 @@ def test_the_continuation_is_asked_for_from_exactly_the_tokens_sent(
 
         assert one.asked["prompt"] == prompt + sent
         assert one.asked["max_tokens"] == MAX_TOKENS - len(sent)
+        assert one.asked["return_progress"] is True
         assert text_of(one.events) == one.sent + one.rest
-        assert len({event["id"] for event in one.events}) == 1
         assert one.finish_reason == "length"
         usage = one.events[-1]["usage"]
         assert (usage["prompt_tokens"], usage["completion_tokens"]) == (len(prompt), MAX_TOKENS)

@@ -1,4 +1,4 @@
-"""The front door's request handler: routes, keys, the replica table, and what requests share."""
+"""The front door's request handler: routes, keys, and what requests share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from urllib.parse import unquote
 
 import msgspec
 
-from replicore.errors import UpstreamError
 from replicore.gateway.access.access_log import AccessLog
 from replicore.gateway.access.cors import Cors
 from replicore.gateway.access.key_file import Caller
@@ -27,15 +26,13 @@ from replicore.gateway.observe.traceparent import child_traceparent, same_trace
 from replicore.gateway.observe.tracing import open_tracer
 from replicore.gateway.proxy import ProxiedRequest
 from replicore.gateway.record import Explanation, Finished, Outcome
+from replicore.gateway.replicas import Replicas
 from replicore.gateway.routing.budget import RetryBudget
 from replicore.gateway.routing.cells import Cells
-from replicore.gateway.routing.ledger import Account
 from replicore.gateway.routing.lengths import OutputLengths
 from replicore.gateway.routing.policies import session_hash
 from replicore.gateway.routing.prefix import block_hashes, estimate_tokens
-from replicore.gateway.routing.rates import FleetRates
-from replicore.gateway.table import ReplicaRow, ReplicaStats, ReplicaTable, Settings, Stats
-from replicore.gateway.upstream import Upstream
+from replicore.gateway.table import ReplicaStats, ReplicaTable, Settings, Stats
 from replicore.gateway.wire import request_headers
 from replicore.http.server import Limits, Request, Response
 from replicore.openai import error_body
@@ -60,12 +57,8 @@ _LONGEST_MODEL_TOLD = 256
 # The longest bodies that a worker holds at once; of shorter ones there may be as many more.
 _HELD_BODIES = 16
 
-# How often is looked for hung replicas, changed keys and slots to be opened, seconds.
+# How often is looked for hung replicas and changed keys, seconds.
 _SWEEP_S = 1.0
-_PACE_S = 0.1
-
-# Tokens of KV cache of an engine that does not tell its slots or their length.
-_UNKNOWN_CACHE_TOKENS = 262_144
 
 
 def _wake_nobody(_worker: int) -> None:
@@ -96,10 +89,9 @@ class Gateway:
         self.now = self._loop.time
         self._settings = settings
         self._table = ReplicaTable(model="")
-        self._cells = cells or Cells.local()
-        self._rates = FleetRates()
+        cells = cells or Cells.local()
         self._lengths = OutputLengths()
-        self._limiter = Limiter(self._cells)
+        self._limiter = Limiter(cells)
         self._cors = Cors(settings.cors_origins)
         self._keys = KeyRing.read(Path(settings.api_keys_file)) if settings.api_keys_file else None
         self._log = (
@@ -108,17 +100,16 @@ class Gateway:
             else None
         )
         self._tracer = open_tracer(settings.otlp_endpoint) if settings.otlp_endpoint else None
-        self.dispatcher = Dispatcher(settings, self._cells, wake)
+        self.dispatcher = Dispatcher(settings, cells, wake)
         self.meter = Meter()
+        self._replicas = Replicas(settings, cells, self.dispatcher, self.meter, self.spawn)
         self.budget = RetryBudget(self.now())
         self.resume = settings.resume
         self.max_model_len: int | None = None
         self._sessions = settings.policy == "consistent_hash"
-        self._caches = False
         self._requests = 0
         self._errors = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pacing: asyncio.TimerHandle | None = None
         self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
 
     @property
@@ -134,25 +125,7 @@ class Gateway:
         """Take a new table: connect to new incarnations, let go of old ones."""
         self._table = table
         self.max_model_len = table.max_model_len
-        now = self.now()
-        old, fresh = self.dispatcher.upstreams, {}
-        for index, row in enumerate(table.replicas):
-            known = old.pop(row.name, None)
-            if known is not None and known.is_same(row):
-                known.update(row, now)
-                fresh[row.name] = known
-                continue
-            fresh[row.name] = self._upstream(row, index, known, now)
-            if known is not None:
-                self._retire(known)
-                self.meter.breaker(row.name, fresh[row.name].breaker.state)
-        self.dispatcher.upstreams = fresh
-        for gone in old.values():
-            self.meter.forget(gone.row.name)
-            self._retire(gone)
-        self._caches = any(row.traits.prefix_cache for row in table.replicas)
-        self._pace()
-        self.dispatcher.reconsider()
+        self._replicas.apply(table)
 
     def handle(self, request: Request, response: Response) -> None:
         """Serve one request."""
@@ -216,10 +189,7 @@ class Gateway:
     async def close(self) -> None:
         """Close every connection to the replicas."""
         self._sweeping.cancel()
-        if self._pacing is not None:
-            self._pacing.cancel()
-        for upstream in self.dispatcher.upstreams.values():
-            self._retire(upstream)
+        self._replicas.close()
         while self._tasks:
             await asyncio.wait(self._tasks)
         if self._log is not None:
@@ -272,78 +242,11 @@ class Gateway:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a task of the gateway failed", exc_info=error)
 
-    # the replicas
-
-    def _upstream(
-        self, row: ReplicaRow, index: int, known: Upstream | None, now: float
-    ) -> Upstream:
-        account = Account(
-            row.name,
-            row.incarnation,
-            row.slots,
-            False,
-            index=index,
-            cells=self._cells,
-            cache_tokens=self._cache_tokens(row),
-            rates=self._rates.join(),
-            requests=known.account.requests if known is not None else 0,
-            errors=known.account.errors if known is not None else 0,
-        )
-        return Upstream(
-            row,
-            account,
-            # Only where it was away: at the start of a deployment nobody is ahead of it.
-            slow_start=self._settings.slow_start if known is not None else 0.0,
-            now=now,
-            breaker_changed=self._breaker_changed,
-        )
-
-    def _cache_tokens(self, row: ReplicaRow) -> int:
-        if not row.traits.prefix_cache:
-            return 0
-        if row.slots is None or self._table.max_model_len is None:
-            return _UNKNOWN_CACHE_TOKENS
-        return row.slots * self._table.max_model_len
-
-    def _retire(self, upstream: Upstream) -> None:
-        upstream.retire()
-        self._rates.leave(upstream.account.rates)
-        self.spawn(upstream.pool.close())
-
-    def _breaker_changed(self, upstream: Upstream) -> None:
-        self.meter.breaker(upstream.row.name, upstream.breaker.state)
-        self._pace_soon()
-
-    def _pace(self) -> None:
-        """Open slots of replicas that start slowly, or whose breaker may close again."""
-        if self._pacing is not None:
-            self._pacing.cancel()
-            self._pacing = None
-        now = self.now()
-        changing = [one.pace(now) for one in self.dispatcher.upstreams.values()]
-        if any(changing):
-            self._pace_soon()
-        self.dispatcher.freed()
-
-    def _pace_soon(self) -> None:
-        if self._pacing is None:
-            self._pacing = self._loop.call_later(_PACE_S, self._pace)
-
     def _sweep(self) -> None:
         self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
         if self._keys is not None:
             self._keys.reload()
-        self.dispatcher.woken()
-        timeout = self._settings.stall_timeout
-        if not timeout:
-            return
-        now = self.now()
-        for upstream in list(self.dispatcher.upstreams.values()):
-            if upstream.watch(now, timeout):
-                error = UpstreamError(
-                    f"{upstream.row.name} has sent nothing for {upstream.stalled_s:.0f} s"
-                )
-                upstream.break_off(error, now)
+        self._replicas.look()
 
     # the routes
 
@@ -381,7 +284,7 @@ class Gateway:
             caller=caller,
             priority=caller.class_of(headers.get(b"x-replicore-priority")),
             headers=engine_headers,
-            hashes=block_hashes(prompt) if self._caches else None,
+            hashes=block_hashes(prompt) if self._replicas.caches else None,
             prompt_tokens=prompt_tokens,
             output_tokens=self._lengths.expected(limit),
             output_limit=limit,

@@ -251,9 +251,20 @@ def tokens_left(
 
 
 def continuation_body(
-    wanted: Wanted, prompt_ids: list[int], sent_ids: list[int], *, left: int | None, name_ids: bool
+    wanted: Wanted,
+    prompt_ids: list[int],
+    sent_ids: list[int],
+    *,
+    left: int | None,
+    name_ids: bool = False,
+    progress: bool = False,
 ) -> bytes:
-    """Return the body of the request that goes on after ``sent_ids``."""
+    """Return the body of the request that goes on after ``sent_ids``.
+
+    Args:
+        name_ids: Ask for token ids.
+        progress: Ask for events during prefill: the engine then notices a client that leaves.
+    """
     body = {name: value for name, value in wanted.body.items() if name in _SAMPLING}
     if "model" in wanted.body:
         body["model"] = wanted.body["model"]
@@ -267,6 +278,8 @@ def continuation_body(
     body["stream_options"] = {"include_usage": True}
     if name_ids:
         body["return_token_ids"] = True
+    if progress:
+        body["return_progress"] = True
     return msgspec.json.encode(body)
 
 

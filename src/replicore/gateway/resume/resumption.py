@@ -104,10 +104,16 @@ class Resumption:
             return Continuation(None, seam)
         if left is not None and left <= 0:
             return Continuation(None, seam, "length")
-        name_ids = row.traits.token_ids
-        return Continuation(
-            continuation_body(wanted, prompt, ids, left=left, name_ids=name_ids), seam
+        traits = row.traits
+        body = continuation_body(
+            wanted,
+            prompt,
+            ids,
+            left=left,
+            name_ids=traits.token_ids,
+            progress=traits.prompt_progress,
         )
+        return Continuation(body, seam)
 
     async def _prompt_ids(self, row: ReplicaRow) -> list[int]:
         if self._sent.prompt_ids is not None:
