@@ -88,3 +88,13 @@ def test_readme_has_the_longest_time_that_an_abandoned_prompt_held_its_slot() ->
     longest = max(row["freed_max_ms"] for row in rows)
 
     assert says(readme_lines("`benchmarks/disconnect.py`"), f"{longest:.0f} ms")
+
+
+def test_readme_has_what_became_of_streams_whose_engine_was_killed() -> None:
+    rows = [row for row in result("resume")["rows"] if "runs" in row]
+    line = readme_lines("`benchmarks/resume.py`")
+
+    assert {row["lost"] for row in rows} == {0}
+    assert says(line, f"{rows[0]['runs']} times")
+    assert says(line, f"0 of {rows[0]['streams']:,} each")
+    assert says(line, f"{max(row['added_max_s'] for row in rows):.1f} s")
