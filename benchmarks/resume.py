@@ -29,6 +29,7 @@ from benchmarks.result_file import write_result
 from replicore.deploy import control
 from replicore.http.client import Pool
 from tests.chaos.streams import (
+    CHAT,
     COMPLETIONS,
     Ask,
     Stream,
@@ -74,7 +75,8 @@ TOPICS = (
     "a river",
     "music",
 )
-ASKED = ("Tell me about {}.", "Write a short poem on {}.", "Why is {} loved?", "Explain {}.")
+QUESTIONS = ("Tell me about {}.", "Write a short poem on {}.")
+BEGINNINGS = ("The story of {} begins", "What everybody says of {} is that")
 
 
 @dataclass
@@ -197,14 +199,15 @@ def streams_row(engine: str, at: Up, runs: int) -> dict[str, object]:
 
 
 def prompts() -> list[Ask]:
-    """Return greedy requests that end where the model ends them, of both routes."""
-    texts = [asked.format(topic) for asked in ASKED for topic in TOPICS]
+    """Return 40 greedy requests that end where the model ends them, of both routes by turns."""
     body = {"max_tokens": PROMPT_TOKENS_OUT, "temperature": 0, "cache_prompt": False}
-    chats = [
-        Ask("/v1/chat/completions", {**body, "messages": [{"role": "user", "content": text}]})
-        for text in texts[::2]
-    ]
-    return chats + [Ask(COMPLETIONS, {**body, "prompt": text}) for text in texts[1::2]]
+    asks: list[Ask] = []
+    for topic in TOPICS:
+        for question, beginning in zip(QUESTIONS, BEGINNINGS, strict=True):
+            messages = [{"role": "user", "content": question.format(topic)}]
+            asks.append(Ask(CHAT, {**body, "messages": messages}))
+            asks.append(Ask(COMPLETIONS, {**body, "prompt": beginning.format(topic)}))
+    return asks
 
 
 def prompts_row(at: Up) -> dict[str, object]:

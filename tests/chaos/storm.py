@@ -145,7 +145,7 @@ class Sky:
     """A gateway over all of these engines.
 
     Attributes:
-        raw: Open connections to the engine that does not speak HTTP.
+        engines: Those that can be struck.
     """
 
     gateway: Gateway
@@ -153,7 +153,6 @@ class Sky:
     url: str
     table: ReplicaTable
     engines: list[HttpServer]
-    raw: set[asyncio.BaseTransport]
 
     def strike(self, random: Random) -> None:
         """Cut all connections to some replica; soon it is back, as a new incarnation."""
@@ -191,7 +190,10 @@ class Sky:
 
 @contextlib.asynccontextmanager
 async def sky(seed: int, *, engines: int, settings: Settings) -> AsyncIterator[Sky]:
-    """Run engines of every kind: fateful ones, one that does not speak HTTP, one not there."""
+    """Run engines of every kind: fateful ones, one that does not speak HTTP, one not there.
+
+    At the end the gateway must have closed every connection to them.
+    """
     raw: set[asyncio.BaseTransport] = set()
     servers, endpoints = [], []
     for index in range(engines):
@@ -217,10 +219,11 @@ async def sky(seed: int, *, engines: int, settings: Settings) -> AsyncIterator[S
     door = await serve(gateway.handle, sock=front, limits=gateway.limits)
     url = f"http://127.0.0.1:{front.getsockname()[1]}"
     try:
-        yield Sky(gateway, cells, url, table, servers, raw)
+        yield Sky(gateway, cells, url, table, servers)
     finally:
         await _end([door])
         await gateway.close()
+        await until(lambda: not raw and not any(server.connections for server in servers))
         raw_server.close()
         await _end(servers)
 
