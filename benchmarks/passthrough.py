@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.result_file import write_result
+from replicore.bench.load.workload import Lengths, Workload
 from replicore.bench.runner import run_bench
-from replicore.bench.stats import summarize
-from replicore.bench.workload import Lengths, Workload
+from replicore.bench.stats.summary import summarize
 from replicore.deploy import control
 
 SLOTS = 4

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.routing.workload import Session, Turn
-from replicore.bench.stream import Usage, read_stream
+from replicore.bench.client.stream import Usage, read_stream
 from replicore.errors import UpstreamError
 from replicore.http.client import Pool, encode_request
 

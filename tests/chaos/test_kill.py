@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from replicore.bench.closed_loop import Tick
+from replicore.bench.client.closed_loop import Tick
+from replicore.bench.load.workload import Lengths, Workload
 from replicore.bench.record import BenchResult
 from replicore.bench.runner import run_bench
-from replicore.bench.workload import Lengths, Workload
 from tests.integration.deployment import SIMULATED, TIMEOUT_S, Up, eventually, family, up
 
 LOAD = Workload(input_tokens=Lengths(32, 0), output_tokens=Lengths(40, 0), seed=1)

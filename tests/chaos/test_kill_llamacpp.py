@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from replicore.bench.workload import Lengths, Workload
+from replicore.bench.load.workload import Lengths, Workload
 from tests.chaos.test_kill import came_back, load
 from tests.integration.deployment import eventually, up
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from replicore.bench.closed_loop import Tick
+from replicore.bench.client.closed_loop import Tick
+from replicore.bench.load.workload import Api, Lengths, Workload
 from replicore.bench.record import BenchResult, FailureKind
 from replicore.bench.runner import run_bench
-from replicore.bench.stats import summarize
-from replicore.bench.workload import Api, Lengths, Workload
+from replicore.bench.stats.summary import summarize
 from replicore.errors import ConfigError, UpstreamError
 from replicore.http.server import HttpServer, Request, Response, listen, serve
 

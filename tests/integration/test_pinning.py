@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from replicore.bench.load.workload import Lengths, Workload
 from replicore.bench.runner import run_bench
-from replicore.bench.workload import Lengths, Workload
 from replicore.cores import CoreRange
 from replicore.hardware.cpu import CpuHardware
 from tests.integration.deployment import up

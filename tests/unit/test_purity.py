@@ -19,9 +19,9 @@ ROOT = Path(replicore.__file__).parent
 
 PURE = [
     "bench/record.py",
-    "bench/stats.py",
-    "bench/stream.py",
-    "bench/workload.py",
+    "bench/stats/summary.py",
+    "bench/client/stream.py",
+    "bench/load/workload.py",
     "cores.py",
     "deploy/exits.py",
     "deploy/layout.py",

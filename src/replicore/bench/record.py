@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from replicore.bench.workload import Workload
+from replicore.bench.load.workload import Workload
 
 
 class FailureKind(StrEnum):

@@ -12,7 +12,7 @@ import msgspec
 
 from replicore import __version__
 from replicore.bench.record import BenchResult, RequestRecord
-from replicore.bench.stats import Summary
+from replicore.bench.stats.summary import Summary
 from replicore.files import write_atomically
 from replicore.hardware.cpu import CpuHardware
 

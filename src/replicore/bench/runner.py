@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from replicore.bench.client import Target
-from replicore.bench.closed_loop import ClosedLoop, Job, Progress
-from replicore.bench.prompts import (
+from replicore.bench.client.call import Target
+from replicore.bench.client.closed_loop import ClosedLoop, Job, Progress
+from replicore.bench.load.prompts import (
     find_server,
     prompt_fields,
     prompt_source,
     route,
 )
+from replicore.bench.load.workload import Draft, PromptSource, Workload
 from replicore.bench.record import BenchResult, RequestRecord
-from replicore.bench.workload import Draft, PromptSource, Workload
 from replicore.errors import ConfigError, UpstreamError
 from replicore.http.client import Pool
 from replicore.http.endpoint import parse_endpoint

@@ -16,13 +16,13 @@ import typer
 import uvloop
 from rich.console import Console
 
-from replicore.bench.progress import shown_progress
+from replicore.bench.load.workload import Api, Lengths, Workload
 from replicore.bench.record import BenchResult
-from replicore.bench.report import bench_table, notes, slo_notes
+from replicore.bench.report.live import shown_progress
+from replicore.bench.report.table import bench_table, notes, slo_notes
 from replicore.bench.results import default_path, document, record_lines, write_file
 from replicore.bench.runner import run_bench
-from replicore.bench.stats import Summary, summarize
-from replicore.bench.workload import Api, Lengths, Workload
+from replicore.bench.stats.summary import Summary, summarize
 from replicore.deploy.control import find, status
 from replicore.deploy.state import state_root
 from replicore.errors import (

@@ -20,13 +20,13 @@ import typer
 import uvloop
 from rich.console import Console
 
-from replicore.bench.progress import shown_progress
+from replicore.bench.load.workload import Lengths, Workload
 from replicore.bench.record import BenchResult
-from replicore.bench.report import LayoutRow, layouts_table, notes, verdict
+from replicore.bench.report.live import shown_progress
+from replicore.bench.report.table import LayoutRow, layouts_table, notes, verdict
 from replicore.bench.results import document, environment, write_file
 from replicore.bench.runner import run_bench
-from replicore.bench.stats import Summary, summarize
-from replicore.bench.workload import Lengths, Workload
+from replicore.bench.stats.summary import Summary, summarize
 from replicore.deploy.deployment import Deployment, plan_deployment
 from replicore.deploy.placement import pluralize
 from replicore.deploy.state import state_root

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from replicore.bench.load.workload import Workload
 from replicore.bench.record import BenchResult, Failure, FailureKind, RequestRecord
 from replicore.bench.results import default_path, document, record_lines, write_file
-from replicore.bench.stats import summarize
-from replicore.bench.workload import Workload
+from replicore.bench.stats.summary import summarize
 
 
 def record(index: int, failure: Failure | None = None) -> RequestRecord:

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from replicore.bench.load.workload import Lengths, Workload
 from replicore.bench.record import BenchResult
-from replicore.bench.report import LayoutRow
-from replicore.bench.stats import Summary, summarize
-from replicore.bench.workload import Lengths, Workload
+from replicore.bench.report.table import LayoutRow
+from replicore.bench.stats.summary import Summary, summarize
 from replicore.cli.demo import check_answered, machine_line
 from replicore.errors import ReplicoreError
 from replicore.hardware.simulated import SimulatedHardware

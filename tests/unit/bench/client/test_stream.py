@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from replicore.bench.client.stream import error_text, read_stream
 from replicore.bench.record import FailureKind
-from replicore.bench.stream import error_text, read_stream
 
 
 def event(**fields: Any) -> bytes:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from replicore.bench.stream import Usage, error_text
-from replicore.bench.workload import (
+from replicore.bench.client.stream import Usage, error_text
+from replicore.bench.load.workload import (
     Api,
     IdPrompts,
     PromptSource,

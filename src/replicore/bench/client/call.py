@@ -6,9 +6,9 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from replicore.bench.client.stream import Stream, error_text, read_stream
+from replicore.bench.load.workload import Draft
 from replicore.bench.record import Failure, FailureKind, RequestRecord
-from replicore.bench.stream import Stream, error_text, read_stream
-from replicore.bench.workload import Draft
 from replicore.errors import UpstreamError
 from replicore.http.client import Exchange, Pool
 

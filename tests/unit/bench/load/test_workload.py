@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicore.bench.workload import (
+from replicore.bench.load.workload import (
     IdPrompts,
     Lengths,
     TextPrompts,

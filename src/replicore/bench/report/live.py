@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from replicore.bench.closed_loop import Progress, Tick
+from replicore.bench.client.closed_loop import Progress, Tick
 
 _LINES = 10
 

@@ -6,8 +6,8 @@ import io
 
 from rich.console import Console
 
-from replicore.bench.closed_loop import Tick
-from replicore.bench.progress import shown_progress
+from replicore.bench.client.closed_loop import Tick
+from replicore.bench.report.live import shown_progress
 
 
 def tick(done: int, *, warming: int = 0, errors: int = 0) -> Tick:

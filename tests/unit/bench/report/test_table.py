@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
+from replicore.bench.load.workload import Lengths, Workload
 from replicore.bench.record import BenchResult, Failure, FailureKind, RequestRecord
-from replicore.bench.report import (
+from replicore.bench.report.table import (
     LayoutRow,
     bench_table,
     best_layout,
@@ -21,8 +22,7 @@ from replicore.bench.report import (
     slo_notes,
     verdict,
 )
-from replicore.bench.stats import Distribution, summarize
-from replicore.bench.workload import Lengths, Workload
+from replicore.bench.stats.summary import Distribution, summarize
 
 
 def record(index: int, replica: str = "r0", **fields: Any) -> RequestRecord:

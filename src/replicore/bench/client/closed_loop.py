@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from replicore.bench.client import Call, Target
+from replicore.bench.client.call import Call, Target
+from replicore.bench.load.workload import Draft
 from replicore.bench.record import FailureKind, RequestRecord
-from replicore.bench.workload import Draft
 from replicore.http.client import encode_request
 
 _HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream"))

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from replicore.bench.record import BenchResult
-from replicore.bench.stats import Distribution, Row, Summary, attainment
+from replicore.bench.stats.summary import Distribution, Row, Summary, attainment
 
 # Printed before a percentile that the number of values does not support.
 _UNSUPPORTED = "~"

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from replicore.bench.load.workload import Workload
 from replicore.bench.record import BenchResult, Failure, FailureKind, RequestRecord
-from replicore.bench.stats import (
+from replicore.bench.stats.summary import (
     Distribution,
     Window,
     attainment,
@@ -26,7 +27,6 @@ from replicore.bench.stats import (
     tpot,
     ttft,
 )
-from replicore.bench.workload import Workload
 from replicore.errors import UndefinedMetric
 
 

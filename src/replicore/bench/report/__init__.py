@@ -1,0 +1,1 @@
+"""A run for people: on the terminal while it runs, as tables, as a page."""
