@@ -21,6 +21,8 @@ PURE = [
     "bench/record.py",
     "bench/stats/summary.py",
     "bench/client/stream.py",
+    "bench/load/arrivals.py",
+    "bench/load/jobs.py",
     "bench/load/workload.py",
     "cores.py",
     "deploy/exits.py",

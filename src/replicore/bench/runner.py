@@ -12,6 +12,7 @@ import msgspec
 
 from replicore.bench.client.call import Target
 from replicore.bench.client.closed_loop import ClosedLoop, Job, Progress
+from replicore.bench.load.arrivals import Load
 from replicore.bench.load.prompts import (
     find_server,
     prompt_fields,
@@ -69,7 +70,7 @@ async def run_bench(
         model=model,
         workload=workload,
         requests=requests,
-        concurrency=concurrency,
+        load=Load(concurrency=concurrency),
         simulated=loop.simulated,
         exact_prompts=source.exact,
         started_at=started_at,

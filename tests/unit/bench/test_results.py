@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from replicore.bench.load.arrivals import Load
 from replicore.bench.load.workload import Workload
 from replicore.bench.record import BenchResult, Failure, FailureKind, RequestRecord
 from replicore.bench.results import default_path, document, record_lines, write_file
@@ -32,7 +33,7 @@ RESULT = BenchResult(
     model="tiny",
     workload=Workload(seed=42),
     requests=2,
-    concurrency=1,
+    load=Load(concurrency=1),
     simulated=False,
     exact_prompts=True,
     started_at="2026-11-23T08:01:02+00:00",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from replicore.bench.load.arrivals import Load
 from replicore.bench.load.workload import Lengths, Workload
 from replicore.bench.record import BenchResult
 from replicore.bench.report.table import LayoutRow
@@ -18,7 +19,7 @@ UNANSWERED = summarize(
         model="tiny",
         workload=Workload(input_tokens=Lengths(10), output_tokens=Lengths(3)),
         requests=1,
-        concurrency=1,
+        load=Load(concurrency=1),
         simulated=False,
         exact_prompts=True,
         started_at="2026-11-23T08:00:00+00:00",

@@ -193,7 +193,7 @@ def measuring_window(result: BenchResult) -> Window:
     latencies.
     """
     whole = _whole_run(result.records)
-    need = math.ceil(_STEADY_PART * result.concurrency)
+    need = math.ceil(_STEADY_PART * (result.concurrency or 1))
     full = _full_between([*result.warmup, *result.records], need)
     if full is None:
         return whole

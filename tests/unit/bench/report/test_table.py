@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
+from replicore.bench.load.arrivals import Load
 from replicore.bench.load.workload import Lengths, Workload
 from replicore.bench.record import BenchResult, Failure, FailureKind, RequestRecord
 from replicore.bench.report.table import (
@@ -52,7 +53,7 @@ def run(*records: RequestRecord, **fields: Any) -> BenchResult:
         "model": "tiny",
         "workload": Workload(input_tokens=Lengths(10), output_tokens=Lengths(3, 1)),
         "requests": len(records),
-        "concurrency": 1,
+        "load": Load(concurrency=1),
         "simulated": False,
         "exact_prompts": True,
         "started_at": "2026-11-23T08:00:00+00:00",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from replicore.bench.load.arrivals import Load
 from replicore.bench.load.workload import Workload
 from replicore.bench.record import BenchResult, Failure, FailureKind, RequestRecord
 from replicore.bench.stats.summary import (
@@ -68,7 +69,7 @@ def run(*records: RequestRecord, concurrency: int = 1, warmup: Any = ()) -> Benc
         model="m",
         workload=Workload(),
         requests=len(records),
-        concurrency=concurrency,
+        load=Load(concurrency=concurrency),
         simulated=False,
         exact_prompts=True,
         started_at="2026-11-23T08:00:00+00:00",
