@@ -112,19 +112,41 @@ def _paired(target: Target, ours: Runs, theirs: Runs) -> list[float]:
     return [target.value(ours[run][figure], theirs[run][figure]) for run in both]
 
 
-def scaling_of(found: Found, one: str, two: str) -> Row | None:
-    """Return the requests per second of two routers, and who used the cores meanwhile."""
-    both = [found.get((router, "nostream"), {}) for router in (one, two)]
-    if not all(both):
+# Cases that keep a router as busy as it can be.
+_CLOSED_LOOPS = ("nostream", "together", "large")
+
+
+def scaling_of(found: Found, one: str, two: str) -> list[Row]:
+    """Return what a second worker brings under each closed loop, and who used the cores meanwhile.
+
+    The client and the engines share the cores with the workers, so twice as much is out of reach:
+    ``possible`` is the speed-up at which nothing of two cores is idle.
+    """
+    rows = (_scaling_row(found, case, one, two) for case in _CLOSED_LOOPS)
+    return [row for row in rows if row is not None]
+
+
+def _scaling_row(found: Found, case: str, one: str, two: str) -> Row | None:
+    alone, both = found.get((one, case), {}), found.get((two, case), {})
+    runs = alone.keys() & both.keys()
+    if not runs:
         return None
-    row: Row = {}
-    for router, runs in zip((one, two), both, strict=True):
+    ratios = [both[run]["requests_per_s"] / alone[run]["requests_per_s"] for run in runs]
+    row: Row = {"case": case, "speed_up": _rounded(statistics.median(ratios))}
+    row |= {"lowest": _rounded(min(ratios)), "highest": _rounded(max(ratios))}
+    row["possible"] = _rounded(statistics.median(2 / _cores(alone[run]) for run in runs))
+    for router, of in ((one, alone), (two, both)):
         row[router] = {
-            figure: _rounded(median(runs, figure))
-            for figure in ("requests_per_s", "router_cores", "engines_cores", "client_cores")
+            figure: _rounded(median(of, figure)) for figure in ("requests_per_s", *_USERS_OF_CORES)
         }
-    rates = [median(runs, "requests_per_s") for runs in both]
-    return row | {"speed_up": _rounded(rates[1] / rates[0])}
+    return row
+
+
+_USERS_OF_CORES = ("router_cores", "engines_cores", "client_cores")
+
+
+def _cores(figures: Figures) -> float:
+    return sum(figures[user] for user in _USERS_OF_CORES)
 
 
 def _rounded(value: float) -> float:
@@ -150,7 +172,7 @@ def text(found: Found, left_out: Mapping[str, str]) -> str:
         _target_lines(found, RUST),
         _target_lines(found, RUST, COMPILED),
         _target_lines(found, RUST_ONE_THREAD),
-        f"scaling: {scaling_of(found, OURS, TWO_WORKERS)}",
+        *(f"scaling: {row}" for row in scaling_of(found, OURS, TWO_WORKERS)),
         "\n".join(f"left out: {what}: {why}" for what, why in left_out.items()),
     ]
     return "\n\n".join(part for part in parts if part)

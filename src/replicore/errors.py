@@ -12,6 +12,7 @@ Split by who must act::
         ReplicaStartError      an engine runs, but is not the one that was planned
         ReplicaExited          an engine ended by itself
       UpstreamError            one request to an engine failed
+        OutOfSockets           ... because this machine cannot open another connection
       UndefinedMetric          the data do not carry the asked-for number
 
 Anything else that reaches a user is a bug to report.
@@ -75,6 +76,10 @@ class ReplicaExited(ReplicaError):
 
 class UpstreamError(ReplicoreError):
     """Raised when a request to an engine failed before a whole response arrived."""
+
+
+class OutOfSockets(UpstreamError):
+    """Raised when this machine, and no fault of the engine, keeps a connection from being opened."""
 
 
 class UndefinedMetric(ReplicoreError):

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
-from replicore.errors import UpstreamError
+from replicore.errors import OutOfSockets, UpstreamError
 from replicore.gateway.access.key_file import Caller
 from replicore.gateway.observe.metrics import Meter
 from replicore.gateway.record import Finished, Outcome
@@ -24,9 +24,9 @@ from replicore.gateway.routing.ledger import Ticket
 from replicore.gateway.upstream import Upstream
 from replicore.gateway.wire import (
     EVENT_STREAM,
+    NO_FILTER,
     NOT_ANSWERED,
     EventGate,
-    Filter,
     ask_the_engine,
     examine,
     response_headers,
@@ -56,7 +56,6 @@ _COPIED_BYTES = 16 * 1024
 
 _ERROR_EVENT = b'data: {"error"'
 _DONE_EVENT = b"data: [DONE]\n\n"
-_NO_FILTER = Filter()
 
 
 class Seeker(Protocol):
@@ -229,7 +228,7 @@ class ProxiedRequest:
         self._held_bytes = 0
         self._is_paused = False
         self._gate: EventGate | None = None
-        self._filter = _NO_FILTER
+        self._filter = NO_FILTER
         self._sent: SentStream | None = None
         self._resumption: Resumption | None = None
         self._seam: Seam | None = None
@@ -364,26 +363,40 @@ class ProxiedRequest:
     # sending
 
     def _send_original(self, upstream: Upstream) -> None:
-        request, body = self._request, self._request.body
+        request = self._request
         self._head = None
+        start, asked = 0, b""
         if self.streaming:
-            traits = upstream.row.traits
-            body, self._filter = ask_the_engine(body, traits, ids=self._desk.resume)
+            traits, resume = upstream.row.traits, self._desk.resume
+            start, asked, self._filter = ask_the_engine(request.body, traits, ids=resume)
             self._gate = EventGate(drop_progress=self._filter.progress)
             known = traits.token_ids or traits.text_continuation
             self._sent = SentStream() if known and self._desk.resume else None
         target = f"{request.path}?{request.query}" if request.query else request.path
-        self._send(upstream, request.method, target, body)
+        self._send(upstream, request.method, target, request.body, start, asked)
 
-    def _send(self, upstream: Upstream, method: str, target: str, body: bytes) -> None:
+    def _send(
+        self,
+        upstream: Upstream,
+        method: str,
+        target: str,
+        body: bytes,
+        start: int = 0,
+        asked: bytes = b"",
+    ) -> None:
+        """Send ``body`` with ``asked`` put in at ``start``."""
         pool = upstream.pool
+        length = len(body) + len(asked)
         head = encode_head(
-            method, target, host=pool.authority, headers=self._headers, length=len(body)
+            method, target, host=pool.authority, headers=self._headers, length=length
         )
-        if len(body) < _COPIED_BYTES:
-            self._exchange = pool.send(head + body, self)
+        if asked:
+            head += body[:start] + asked
+        if length < _COPIED_BYTES:
+            self._exchange = pool.send(head + body[start:] if start else head + body, self)
         else:
-            self._exchange = pool.send(head, self, body=body)
+            rest = memoryview(body)[start:] if start else body
+            self._exchange = pool.send(head, self, body=rest)
         if self._is_paused:
             self._exchange.pause()
 
@@ -554,7 +567,8 @@ class ProxiedRequest:
         self._last_error = error
         if upstream is not None:
             self.failed = (self.failed or set()) | {upstream.key}
-            if kind == "connect" or (kind == "closed" and self._head is None):
+            is_ours = isinstance(error, OutOfSockets)
+            if not is_ours and (kind == "connect" or (kind == "closed" and self._head is None)):
                 upstream.refused(now)
         self._failures += was_sent
         if kind == "connect" and self._resumes:

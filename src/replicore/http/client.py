@@ -8,20 +8,26 @@ costs one call.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 import httptools
 
-from replicore.errors import ConfigError, UpstreamError
+from replicore.errors import ConfigError, OutOfSockets, UpstreamError
 from replicore.http.address import authority
 
 # A host name that IDNA cannot encode is a UnicodeError.
 _CONNECT_ERRORS = (OSError, TimeoutError, UnicodeError)
+
+# What says that this process or machine is at a limit, and nothing of the endpoint.
+_OUR_LIMITS = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+)
 
 # What an engine may send before, between and after the parts of a body: heads (each 1xx has one),
 # chunk extensions, trailers.
@@ -31,6 +37,10 @@ _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 # struct linger {on, seconds}: close(2) then sends RST instead of FIN (socket(7)).
 _NO_LINGER = struct.pack("ii", 1, 0)
+
+# Opens a connection to host and port for the protocol that it makes: `loop.create_connection`, or
+# another transport.
+Connect = Callable[[Callable[[], asyncio.Protocol], str, int], Awaitable[object]]
 
 
 class ResponseSink(Protocol):
@@ -85,6 +95,8 @@ class Exchange:
     """One request on its way. Made by :meth:`Pool.send`.
 
     Attributes:
+        connected_at: ``time.perf_counter()`` when a connection was open for it; None where a kept
+            one was used.
         sent_at: ``time.perf_counter()`` when the request was handed to the kernel; None before.
         done: Whether the sink has had its last callback, or the exchange was cancelled.
         paused: Whether :meth:`pause` was called last, not :meth:`resume`.
@@ -95,6 +107,7 @@ class Exchange:
         "_pool",
         "_task",
         "body",
+        "connected_at",
         "done",
         "paused",
         "request",
@@ -102,7 +115,9 @@ class Exchange:
         "sink",
     )
 
-    def __init__(self, pool: Pool, request: bytes, body: bytes, sink: ResponseSink) -> None:
+    def __init__(
+        self, pool: Pool, request: bytes, body: bytes | memoryview, sink: ResponseSink
+    ) -> None:
         self._pool = pool
         self._connection: _Connection | None = None
         self._task: asyncio.Task[None] | None = None
@@ -110,8 +125,14 @@ class Exchange:
         self.request = request
         self.body = body
         self.sink = sink
+        self.connected_at: float | None = None
         self.sent_at: float | None = None
         self.done = False
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """What it is sent on, until its last callback."""
+        return self._connection.transport if self._connection is not None else None
 
     def cancel(self) -> None:
         """Give up: the connection is cut, the engine sees it, and the sink hears nothing more."""
@@ -144,10 +165,11 @@ class Exchange:
     def detach(self) -> None:
         self._connection = None
 
-    def fail(self, message: str) -> None:
+    def fail(self, message: str, *, is_ours: bool = False) -> None:
+        """Tell the sink; ``is_ours`` says that the endpoint has no part in it."""
         if not self.done:
             self.done = True
-            self.sink.on_error(UpstreamError(message))
+            self.sink.on_error(OutOfSockets(message) if is_ours else UpstreamError(message))
 
 
 class Pool:
@@ -160,12 +182,16 @@ class Pool:
     Args:
         endpoint: Base URL, ``http://host:port``; only its authority is used.
         connect_timeout: Seconds.
+        connect: How a connection is opened; the event loop's own by default.
     """
 
-    def __init__(self, endpoint: str, *, connect_timeout: float = 5.0) -> None:
+    def __init__(
+        self, endpoint: str, *, connect_timeout: float = 5.0, connect: Connect | None = None
+    ) -> None:
         self.endpoint = endpoint
         self.host, self.port = split_endpoint(endpoint)
         self._connect_timeout = connect_timeout
+        self._connect_with = connect
         self._idle: list[_Connection] = []
         self._connections: set[_Connection] = set()
         self._connects: dict[asyncio.Task[None], Exchange] = {}
@@ -177,7 +203,9 @@ class Pool:
         """``host:port``, for the ``host`` header."""
         return authority(self.host, self.port)
 
-    def send(self, request: bytes, sink: ResponseSink, *, body: bytes = b"") -> Exchange:
+    def send(
+        self, request: bytes, sink: ResponseSink, *, body: bytes | memoryview = b""
+    ) -> Exchange:
         """Send on an idle connection, or on a new one.
 
         Args:
@@ -253,17 +281,19 @@ class Pool:
         try:
             connection = await self._open_one()
         except _CONNECT_ERRORS as error:
-            exchange.fail(self._connect_message(error))
+            is_ours = isinstance(error, OSError) and error.errno in _OUR_LIMITS
+            exchange.fail(self._connect_message(error), is_ours=is_ours)
             return
         exchange._task = None
+        exchange.connected_at = time.perf_counter()
         exchange.attach(connection)
 
     async def _open_one(self) -> _Connection:
-        loop = asyncio.get_running_loop()
+        connect = self._connect_with or asyncio.get_running_loop().create_connection
         connection = _Connection(self)
         try:
             async with asyncio.timeout(self._connect_timeout):
-                await loop.create_connection(lambda: connection, self.host, self.port)
+                await connect(lambda: connection, self.host, self.port)
         except BaseException:
             self.connection_lost(connection)
             raise
@@ -319,6 +349,10 @@ class _Connection(asyncio.Protocol):
         self._complete = False
         self._keep_alive = False
         self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        return self._transport
 
     def keep(self) -> bool:
         """Make this a kept connection, which may turn out stale; False if it is lost already."""

@@ -133,8 +133,10 @@ async def house(
 class Client:
     """A streaming client: one request, everything that came."""
 
-    def __init__(self, url: str, body: object, path: str = CHAT) -> None:
-        self.pool = Pool(url)
+    def __init__(
+        self, url: str, body: object, path: str = CHAT, *, pool: Pool | None = None
+    ) -> None:
+        self.pool = pool or Pool(url)
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.body = b""

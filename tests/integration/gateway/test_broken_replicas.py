@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import resource
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +16,7 @@ from replicore.engines.known import SIMULATOR
 from replicore.gateway import server
 from replicore.gateway.routing import breaker, budget
 from replicore.gateway.table import Settings
+from replicore.http.client import Pool
 from replicore.http.server import Handler, Request, Response
 from tests.integration.gateway.house import (
     CHAT,
@@ -89,6 +94,40 @@ async def broken_off(at: House, body: dict[str, Any]) -> Client:
     await client.ended.wait()
     await client.close()
     return client
+
+
+# our own limits
+
+
+@contextlib.contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open no file or socket beyond those that it has."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(lowest := os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_running_out_of_files_is_not_laid_to_the_replica() -> None:
+    async def test() -> None:
+        async with house(answering("a")) as at:
+            pool = Pool(at.url)
+            await pool.open(1)
+            await until(lambda: len(at.servers[-1].connections) == 1)
+            with no_more_files():
+                for _ in range(2 * breaker.THRESHOLD):
+                    refused = Client(at.url, {}, pool=pool)
+                    await refused.ended.wait()
+            breaker_state = at.gateway.stats().replicas["r0"].breaker
+            served = await stream(at, {})
+            await pool.close()
+
+        assert (refused.status, breaker_state, served.status) == (502, "closed", 200)
+
+    run(test)
 
 
 # answers of a whole engine
