@@ -79,7 +79,7 @@ class UpstreamError(ReplicoreError):
 
 
 class OutOfSockets(UpstreamError):
-    """Raised when this machine, and no fault of the engine, keeps a connection from being opened."""
+    """Raised when a limit of this machine, and nothing of the engine, forbids a connection."""
 
 
 class UndefinedMetric(ReplicoreError):

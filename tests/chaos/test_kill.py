@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from replicore.bench.client.closed_loop import Tick
+from replicore.bench.client.tick import Tick
 from replicore.bench.load.workload import Lengths, Workload
 from replicore.bench.record import BenchResult
 from replicore.bench.runner import run_bench

@@ -3,102 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+import uvloop
 
-from replicore.bench.client.closed_loop import Tick
+from replicore.bench.client.tick import Tick
 from replicore.bench.load.workload import Api, Lengths, Workload
 from replicore.bench.record import BenchResult, FailureKind
 from replicore.bench.runner import run_bench
 from replicore.bench.stats.summary import summarize
 from replicore.errors import ConfigError, UpstreamError
-from replicore.http.server import HttpServer, Request, Response, listen, serve
+from replicore.http.server import HttpServer, Response, listen
+from tests.integration.bench_server import (
+    DONE,
+    SSE,
+    Answer,
+    HoldUntil,
+    Server,
+    chunk,
+    event,
+    running,
+    serving,
+    usage,
+    whole,
+)
 
 WORKLOAD = Workload(input_tokens=Lengths(20), output_tokens=Lengths(3), seed=1)
-SSE = [(b"content-type", b"text/event-stream")]
-DONE = b"data: [DONE]\n\n"
-
-
-def event(**fields: Any) -> bytes:
-    return b"data: " + json.dumps(fields).encode() + b"\n\n"
-
-
-def chunk(text: str, **fields: Any) -> bytes:
-    return event(choices=[{"index": 0, "text": text, **fields}])
-
-
-def usage(body: dict[str, Any], output: int | None = None) -> bytes:
-    prompt = body.get("prompt") or body["messages"][0]["content"].split()
-    output = body["max_tokens"] if output is None else output
-    return event(choices=[], usage={"prompt_tokens": len(prompt), "completion_tokens": output})
-
-
-Answer = Callable[["Server", dict[str, Any], Response], None]
-
-
-def whole(server: Server, body: dict[str, Any], response: Response) -> None:
-    """Answer with a token per chunk, at once."""
-    response.start(200, SSE)
-    response.write(b"".join(chunk(f"w{i} ") for i in range(body["max_tokens"])))
-    response.write(chunk("", finish_reason="length") + usage(body) + DONE)
-    response.end()
-
-
-@dataclass
-class Server:
-    """An OpenAI server that answers as a test scripts it and counts what it sees."""
-
-    answer: Answer = whole
-    tokenizes: bool = True
-    bodies: list[dict[str, Any]] = field(default_factory=list)
-    open_requests: set[Response] = field(default_factory=set)
-    most_open: int = 0
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    url: str = ""
-
-    def handle(self, request: Request, response: Response) -> None:
-        if request.path == "/v1/models":
-            response.send(200, b'{"data": [{"id": "tiny"}]}')
-        elif request.path == "/tokenize" and self.tokenizes:
-            words = json.loads(request.body)["prompt"].split()
-            response.send(200, json.dumps({"tokens": list(range(len(words)))}).encode())
-        elif request.path in ("/v1/completions", "/v1/chat/completions"):
-            self._complete(json.loads(request.body), response)
-        else:
-            response.send(404, b'{"error": {"message": "no such path"}}')
-
-    def _complete(self, body: dict[str, Any], response: Response) -> None:
-        if not body.get("stream"):
-            words = body.get("prompt") or body["messages"][0]["content"]
-            # As a tokeniser would: 2 tokens a word and 5 of a template.
-            tokens = 5 + 2 * len(words.split())
-            response.send(200, json.dumps({"usage": {"prompt_tokens": tokens}}).encode())
-            return
-        self.bodies.append(body)
-        self.open_requests.add(response)
-        self.most_open = max(self.most_open, len(self.open_requests))
-        self.answer(self, body, response)
-        if response.done:
-            self.open_requests.discard(response)
-        self.arrived.set()
-
-
-@asynccontextmanager
-async def running(server: Server) -> AsyncIterator[HttpServer]:
-    sock = listen("127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    http = await serve(server.handle, sock=sock)
-    try:
-        yield http
-    finally:
-        http.close()
-        await http.wait_closed(timeout=0)
 
 
 def bench(
@@ -112,53 +45,16 @@ def bench(
     options = {"warmup": 0} | options
 
     async def run() -> BenchResult:
-        return await run_bench(
-            [server.url for server in servers],
-            workload,
-            requests=requests,
-            concurrency=concurrency,
-            **options,
-        )
+        async with serving(*servers) as urls:
+            return await run_bench(
+                urls, workload, requests=requests, concurrency=concurrency, **options
+            )
 
-    return asyncio.run(with_servers(servers, run))
-
-
-async def with_servers(
-    servers: tuple[Server, ...], run: Callable[[], Awaitable[BenchResult]]
-) -> BenchResult:
-    if not servers:
-        return await run()
-    async with running(servers[0]):
-        return await with_servers(servers[1:], run)
+    return asyncio.run(run())
 
 
 def failures(result: BenchResult) -> list[FailureKind]:
     return [record.failure.kind for record in result.records if record.failure is not None]
-
-
-@dataclass
-class HoldUntil:
-    """Answers the oldest open request whenever ``count`` are open, and all once none may come.
-
-    So a run makes progress only if it keeps ``count`` requests in flight.
-    """
-
-    count: int
-    total: int
-    held: list[tuple[dict[str, Any], Response]] = field(default_factory=list)
-
-    def __call__(self, server: Server, body: dict[str, Any], response: Response) -> None:
-        self.held.append((body, response))
-        if len(self.held) == self.count:
-            self.release(server)
-        if len(server.bodies) == self.total:
-            while self.held:
-                self.release(server)
-
-    def release(self, server: Server) -> None:
-        body, response = self.held.pop(0)
-        whole(server, body, response)
-        server.open_requests.discard(response)
 
 
 # What is sent
@@ -334,19 +230,16 @@ def test_simulated_answers_mark_the_run() -> None:
     assert not bench(Server(), requests=1).simulated
 
 
-def test_progress_is_told_after_every_request() -> None:
+def test_progress_is_told_at_the_beginning_and_at_the_end() -> None:
     ticks: list[Tick] = []
     bench(Server(), requests=3, concurrency=1, warmup=2, progress=ticks.append)
 
-    assert [(tick.warming, tick.done, tick.total) for tick in ticks] == [
-        (2, 0, 3),
-        (1, 0, 3),
-        (0, 0, 3),
-        (0, 1, 3),
-        (0, 2, 3),
-        (0, 3, 3),
-    ]
-    assert ticks[-1].output_tokens == 9
+    first, last = ticks[0], ticks[-1]
+    assert (first.warming, first.done, first.total, first.output_tokens) == (2, 0, 3, 0)
+    assert (last.warming, last.done, last.total, last.output_tokens) == (0, 3, 3, 9)
+    assert (last.in_flight, last.errors) == (0, 0)
+    assert [replica.done for replica in last.replicas] == [3]
+    assert sum(len(tick.recent_ttft_s) for tick in ticks) == 3
 
 
 # Several servers
@@ -410,7 +303,8 @@ def test_server_dying_mid_run_loses_no_request_and_does_not_draw_the_rest() -> N
                 [mortal.url, steady.url], WORKLOAD, requests=40, concurrency=4, warmup=0
             )
 
-    result = asyncio.run(run())
+    # asyncio's server cannot be closed while it is about to take a connection (3.11).
+    result = uvloop.run(run())
 
     assert [record.index for record in result.records] == list(range(40))
     kinds = Counter(failures(result))

@@ -126,10 +126,13 @@ def test_bench_prints_a_table_and_writes_the_result(
     assert code == 0
     assert "simulated (simulated): 8 requests, 2 at a time, 16 tokens in, 8 out" in printed.out
     assert "seed: " in printed.out
-    assert "8/8 requests, 64 tokens" in printed.err
+    assert "TOO-FEW-SAMPLES" in printed.out
+    assert "8/8 requests" in printed.err
     result = read_result(Path("results"))
     assert result["summary"]["total"]["succeeded"] == 8
+    assert result["verdict"]["kind"] == "TOO-FEW-SAMPLES"
     assert result["run"]["simulated"] is True
+    assert result["run"]["calibration"]["streams"] == 2
     assert [record["input_tokens"] for record in result["records"]] == [16] * 8
 
 
@@ -151,7 +154,7 @@ def test_bench_measures_the_running_deployment_with_all_its_slots(start: Start) 
     run_fields = read_result(Path("results"))["run"]
     assert code == 0
     # 2 replicas with 3 slots each; the spec's 64 requests are more than 10 for each slot.
-    assert (run_fields["concurrency"], run_fields["requests"]) == (6, 64)
+    assert (run_fields["load"]["concurrency"], run_fields["requests"]) == (6, 64)
     assert [path.name.startswith("bench-pair-") for path in Path("results").iterdir()] == [True]
 
 
@@ -185,13 +188,31 @@ def test_bench_counts_several_tokens_of_one_chunk(start: Start) -> None:
     assert len(record["chunk_times_s"]) == 2
 
 
-def test_bench_chat_measures_with_text_and_says_so(
-    start: Start, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bench_chat_measures_with_prompts_of_exact_length(start: Start) -> None:
     code = run(["bench", "--url", start(), *SMALL, "--api", "chat"])
 
+    result = read_result(Path("results"))
+    assert (code, result["run"]["exact_prompts"]) == (0, True)
+    assert [record["input_tokens"] for record in result["records"]] == [16] * 8
+
+
+def test_bench_writes_a_page(start: Start) -> None:
+    code = run(["bench", "--url", start(), *SMALL, "--no-calibrate", "--html", "run.html"])
+
+    page = Path("run.html").read_text(encoding="utf-8")
     assert code == 0
-    assert "prompts are text, not token ids" in capsys.readouterr().out
+    assert page.startswith("<!doctype html>")
+    assert "TOO-FEW-SAMPLES" in page
+
+
+def test_bench_by_arrivals_counts_latencies_from_the_plan(start: Start) -> None:
+    options = ["--arrivals", "poisson:200", "-n", "20", "--input-tokens", "uniform:4..8"]
+    code = run(["bench", "--url", start(), *options, "--output-tokens", "2", "--no-calibrate"])
+
+    result = read_result(Path("results"))
+    assert code == 0
+    assert result["summary"]["latency_from"] == "intended"
+    assert len(result["records"]) == result["summary"]["total"]["succeeded"] == 20
 
 
 def test_bench_with_a_replica_crashing_midway_records_every_request(
@@ -216,13 +237,23 @@ def test_bench_with_a_replica_crashing_midway_records_every_request(
 def test_bench_that_nothing_answered_exits_with_one_and_still_writes_the_result(
     start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = run(["bench", "--url", start("--fault", "reject"), *SMALL])
+    code = run(["bench", "--url", start("--fault", "reject=2"), *SMALL])
     printed = capsys.readouterr()
 
     assert code == 1
     assert "none of the 8 requests was answered" in printed.err
     assert "8 × http_503: status 503: simulated fault: reject" in printed.out
     assert read_result(Path("results"))["summary"]["errors"] == {"http_503": 8}
+
+
+def test_bench_of_a_server_that_refuses_even_a_short_prompt_says_what_it_said(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(["bench", "--url", start("--fault", "reject"), *SMALL])
+
+    assert code == 1
+    assert "status 503" in (said := capsys.readouterr().err)
+    assert "simulated fault: reject" in said
 
 
 def test_bench_without_a_deployment_says_what_would_work(
@@ -242,7 +273,10 @@ def test_bench_without_a_deployment_says_what_would_work(
         (["--url", ";"], '--url: ";" names no server'),
         (["--url", "http://127.0.0.1:1", "-n", "0"], "workload.requests"),
         (["--url", "http://127.0.0.1:1", "-c", "x"], "-c"),
-        (["--url", "http://127.0.0.1:1", "--input-tokens", "0"], "workload.input_tokens.mean"),
+        (["--url", "http://127.0.0.1:1", "--input-tokens", "0"], "--input-tokens: mean length 0"),
+        (["--url", "http://127.0.0.1:1", "--arrivals", "often"], '--arrivals: arrivals "often"'),
+        (["--url", "http://127.0.0.1:1", "--shared-prefixes", "4"], "COUNT:TOKENS"),
+        (["--url", "http://127.0.0.1:1", "--data", "none.json"], "none.json"),
         (["--url", "http://127.0.0.1:1", "--timeout", "soon"], "--timeout"),
         (["--url", "http://127.0.0.1:1", "--warmup", "-1"], "warmup: -1"),
         (["--url", "ftp://x"], "ftp://x"),
@@ -275,12 +309,12 @@ def test_bench_ended_by_ctrl_c_writes_what_it_has(start: Start) -> None:
     argv = [sys.executable, "-m", "replicore", "bench", "--url", url, *options]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
         assert process.stderr is not None
-        assert "200/2000 requests" in process.stderr.readline()
+        assert "/2000 requests" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
 
     result = read_result(Path("results"))
     assert process.returncode == 130
     assert result["run"]["interrupted"] is True
-    assert 200 <= result["summary"]["total"]["succeeded"] < 2000
+    assert 0 < result["summary"]["total"]["succeeded"] < 2000
     assert result["summary"]["total"]["errors"] == 0

@@ -182,6 +182,8 @@ class BenchResult:
             run by time.
         simulated: Whether a simulator answered, so that the numbers are of no real engine.
         exact_prompts: Whether prompts are of exactly the asked number of tokens.
+        common_tokens: That all prompts begin with, such as a chat template's: any prefix cache has
+            them.
         started_at: Wall-clock time, ISO 8601 with offset.
         processes: Of the client.
         warmup: Requests sent before the measured ones, without a pause between. They count in the
@@ -200,6 +202,7 @@ class BenchResult:
     requests: int | None
     simulated: bool
     exact_prompts: bool
+    common_tokens: int = 0
     started_at: str
     interrupted: bool
     processes: int = 1

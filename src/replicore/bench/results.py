@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,11 +13,16 @@ import msgspec
 
 from replicore import __version__
 from replicore.bench.record import BenchResult, RequestRecord
+from replicore.bench.selfcheck.verdict import Verdict
 from replicore.bench.stats.summary import Summary
 from replicore.files import write_atomically
 from replicore.hardware.cpu import CpuHardware
 
-SCHEMA = "replicore-bench/1"
+SCHEMA = "replicore-bench/2"
+
+# Decimals of times in files: the clock's own noise is larger than a microsecond.
+_DECIMALS = 6
+_TIMES = ("chunk_times_s", "chunk_lags_s")
 
 
 def document(
@@ -26,6 +32,7 @@ def document(
     *,
     command: Sequence[str],
     notes: Sequence[str],
+    verdict: Verdict | None = None,
     records_file: Path | None = None,
 ) -> bytes:
     """Return the JSON document of a run: indented, but each request on a line of its own.
@@ -34,14 +41,15 @@ def document(
         name: Of the deployment or server that was measured.
         records_file: Where the records are; None puts them into the document.
     """
-    run: dict[str, object] = msgspec.to_builtins(result)
-    del run["warmup"], run["records"]
+    run: dict[str, object] = msgspec.to_builtins(replace(result, warmup=(), records=()))
+    del run["records"]
     fields: dict[str, object] = {
         "schema": SCHEMA,
         "name": name,
         "command": list(command),
         "run": {**run, "warmup": len(result.warmup)},
         "environment": environment(),
+        "verdict": verdict,
         "summary": summary,
         "notes": list(notes),
     }
@@ -60,18 +68,25 @@ def _indented(fields: Mapping[str, object]) -> bytes:
 
 
 def _listed(records: Iterable[RequestRecord]) -> bytes:
-    lines = b",\n".join(b"    " + msgspec.json.encode(record) for record in records)
+    lines = b",\n".join(b"    " + msgspec.json.encode(_fields(record)) for record in records)
     return b"[\n%b\n  ]" % lines if lines else b"[]"
 
 
 def record_lines(result: BenchResult) -> bytes:
     """Return one JSON object a line: every request, with ``warmup`` true or false."""
     lines = [
-        msgspec.json.encode({"warmup": warmup, **msgspec.to_builtins(record)})
+        msgspec.json.encode({"warmup": warmup, **_fields(record)})
         for warmup, records in ((True, result.warmup), (False, result.records))
         for record in records
     ]
     return b"".join(line + b"\n" for line in lines)
+
+
+def _fields(record: RequestRecord) -> dict[str, object]:
+    fields: dict[str, object] = msgspec.to_builtins(record)
+    for name in _TIMES:
+        fields[name] = [round(time_s, _DECIMALS) for time_s in getattr(record, name)]
+    return fields
 
 
 def environment() -> dict[str, object]:

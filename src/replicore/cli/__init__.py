@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import dropwhile
 from typing import Annotated
 
 import typer
@@ -17,7 +18,8 @@ from replicore.errors import INTERRUPTED_EXIT_CODE, ReplicoreError
 from replicore.wording import nearest
 
 # In the order of the help. Only the module of the command that runs is imported: `up` and `status`
-# need no numpy, which is a third of the time that importing all of them takes.
+# need no numpy, which is a third of the time that importing all of them takes. A command of two
+# words stands below the one of its first word, whose help names it.
 COMMANDS = {
     "demo": "replicore.cli.demo:demo",
     "init": "replicore.cli.init:init_command",
@@ -31,8 +33,17 @@ COMMANDS = {
     "gateway": "replicore.cli.gateway:gateway",
     "keys": "replicore.cli.keys:keys",
     "bench": "replicore.cli.bench:bench",
+    "bench selftest": "replicore.cli.selftest:selftest",
+    "bench llmperf": "replicore.cli.llmperf:llmperf",
+    "bench llm-correctness": "replicore.cli.llmperf:llm_correctness",
+    "sweep": "replicore.cli.sweep:sweep",
+    "compare": "replicore.cli.compare:compare",
     "sim": "replicore.cli.sim:sim",
 }
+
+# These take another program's flags and read them themselves.
+_OWN_FLAGS = frozenset({"bench llmperf", "bench llm-correctness"})
+_UNPARSED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
 def build_app(command: str | None = None) -> typer.Typer:
@@ -46,15 +57,31 @@ def build_app(command: str | None = None) -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback()(common)
-    for name, place in COMMANDS.items():
-        if command in (None, name):
-            module, _, function = place.partition(":")
-            found = getattr(import_module(module), function)
-            if isinstance(found, typer.Typer):
-                app.add_typer(found, name=name)
-            else:
-                app.command(name=name)(found)
+    wanted = COMMANDS if command is None else [command]
+    for name in wanted:
+        if command is not None or " " not in name:
+            _add(app, name)
     return app
+
+
+def _add(app: typer.Typer, name: str) -> None:
+    module, _, function = COMMANDS[name].partition(":")
+    found = getattr(import_module(module), function)
+    group, _, own_name = name.rpartition(" ")
+    if group:
+        above = typer.Typer(rich_markup_mode=None)
+        above.callback()(_nothing)
+        app.add_typer(above, name=group)
+        app = above
+    if isinstance(found, typer.Typer):
+        app.add_typer(found, name=own_name)
+    else:
+        settings = _UNPARSED if name in _OWN_FLAGS else None
+        app.command(name=own_name, context_settings=settings)(found)
+
+
+def _nothing() -> None:
+    """Run nothing before a command that stands below another one."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -102,8 +129,13 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _command(argv: Sequence[str]) -> str:
-    """Return the first word that is no option: the global options take no values."""
-    return next((word for word in argv if not word.startswith("-")), "")
+    """Return the first word that is no option, with the next one where both are a command.
+
+    The global options take no values.
+    """
+    words = list(dropwhile(lambda word: word.startswith("-"), argv))
+    both = " ".join(words[:2])
+    return both if both in COMMANDS else "".join(words[:1])
 
 
 def _fail(message: str, hint: str | None, code: int) -> int:

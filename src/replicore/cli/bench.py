@@ -10,19 +10,26 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 import uvloop
 from rich.console import Console
 
-from replicore.bench.load.workload import Api, Lengths, Workload
+from replicore.bench.load.arrivals import Load
+from replicore.bench.load.data import describe
+from replicore.bench.load.lengths import Lengths
+from replicore.bench.load.options import parse_arrivals, parse_lengths
+from replicore.bench.load.workload import Api, Prefixes, Turns, Workload
 from replicore.bench.record import BenchResult
 from replicore.bench.report.live import shown_progress
-from replicore.bench.report.table import bench_table, notes, slo_notes
-from replicore.bench.results import default_path, document, record_lines, write_file
+from replicore.bench.report.notes import notes, slo_notes
+from replicore.bench.report.page import run_page
+from replicore.bench.report.table import bench_table, latency_table, verdict_text
+from replicore.bench.results import default_path, document, environment, record_lines, write_file
 from replicore.bench.runner import run_bench
-from replicore.bench.stats.summary import Summary, summarize
+from replicore.bench.selfcheck.verdict import Verdict, judge
+from replicore.bench.stats.summary import Objectives, Summary, summarize
 from replicore.deploy.control import find, status
 from replicore.deploy.state import state_root
 from replicore.errors import (
@@ -32,7 +39,9 @@ from replicore.errors import (
     ReplicoreError,
 )
 from replicore.spec import Spec, WorkloadSpec, load_spec
+from replicore.spec.tables import Lengths as LengthsSpec
 from replicore.units import parse_duration
+from replicore.wording import quoted
 
 # Without a deployment nobody tells how many slots there are.
 _URL_CONCURRENCY = 4
@@ -47,86 +56,154 @@ SpecPath = Annotated[
 Url = Annotated[
     str | None, typer.Option(metavar="URL[;URL...]", help="Servers to measure instead.")
 ]
-Requests = Annotated[
-    int | None, typer.Option("-n", "--requests", help="Requests to measure, warm-up not counted.")
+Dispatch = Annotated[
+    Literal["least_in_flight", "round_robin", "sticky"],
+    typer.Option(help="Which of several servers is next; sticky keeps a session at one."),
 ]
-Concurrency = Annotated[
-    int | None,
-    typer.Option("-c", "--concurrency", help="Requests in flight; all slots, or 4 with --url."),
-]
-InputTokens = Annotated[int | None, typer.Option(help="Mean input length.")]
-InputStddev = Annotated[int | None, typer.Option(help="Standard deviation of it.")]
-OutputTokens = Annotated[int | None, typer.Option(help="Mean output length.")]
-OutputStddev = Annotated[int | None, typer.Option(help="Standard deviation of it.")]
-ApiName = Annotated[Api, typer.Option(help="Route; chat sends text of about the asked length.")]
 ModelName = Annotated[
     str | None, typer.Option("--model", help="Name to ask for; the first that is served.")
 ]
-Seed = Annotated[int | None, typer.Option(help="Of lengths and prompts; a new one each run.")]
+ApiKey = Annotated[
+    str | None, typer.Option(help="Sent as a bearer token.", envvar="OPENAI_API_KEY")
+]
+ApiName = Annotated[Api, typer.Option(help="Route that is measured.")]
+Requests = Annotated[
+    int | None, typer.Option("-n", "--requests", help="Requests to measure, warm-up not counted.")
+]
+Duration = Annotated[str | None, typer.Option(help="Send for so long instead, as in 60s.")]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        "-c",
+        "--concurrency",
+        help="Requests in flight; all slots, or 4 with --url. With --arrivals: at most so many.",
+    ),
+]
+ArrivalsText = Annotated[
+    str | None,
+    typer.Option(
+        "--arrivals",
+        help="Open loop: 10/s, poisson:10, gamma:10:0.5, ramp:1..50:60s, trace:FILE@2x.",
+    ),
+]
 Warmup = Annotated[
     int | None, typer.Option(help="Requests before the measured ones; as many as are in flight.")
 ]
 Timeout = Annotated[str, typer.Option(help="Longest time of one request.")]
+Processes = Annotated[int, typer.Option(min=1, help="Of the client, where one is not enough.")]
+InputTokens = Annotated[
+    str | None,
+    typer.Option(help="Prompt lengths: 128, 128±32, uniform:64..256, file:FILE."),
+]
+OutputTokens = Annotated[str | None, typer.Option(help="Answer lengths, in the same words.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Take requests from ShareGPT JSON, JSON lines with prompts, or a trace."),
+]
+TurnsText = Annotated[
+    str | None, typer.Option("--turns", help="Requests of a session: 4, uniform:2..6.")
+]
+Pause = Annotated[str, typer.Option(help="Before each further turn of a session.")]
+SharedPrefixes = Annotated[
+    str | None,
+    typer.Option(metavar="COUNT:TOKENS", help="System prompts that sessions share."),
+]
+TokenizerPath = Annotated[
+    str | None,
+    typer.Option("--tokenizer", metavar="FILE", help="tokenizer.json or GGUF; else the server."),
+]
+Seed = Annotated[int | None, typer.Option(help="Of lengths and prompts; a new one each run.")]
 IgnoreEos = Annotated[
     bool, typer.Option(help="Whether outputs are as long as was asked, whatever the model says.")
 ]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", help="Result file; one under ./results.")
 ]
+Html = Annotated[Path | None, typer.Option(help="Write the run as a page, with charts.")]
 Records = Annotated[
     Path | None, typer.Option(help="Write the requests there, one JSON object a line.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Calibrate = Annotated[
+    bool, typer.Option(help="Measure the client's own errors afterwards, at this load.")
+]
 
 
 def bench(
     spec: SpecPath = None,
     url: Url = None,
-    requests: Requests = None,
-    concurrency: Concurrency = None,
-    input_tokens: InputTokens = None,
-    input_stddev: InputStddev = None,
-    output_tokens: OutputTokens = None,
-    output_stddev: OutputStddev = None,
-    api: ApiName = Api.COMPLETIONS,
+    dispatch: Dispatch = "least_in_flight",
     model: ModelName = None,
-    seed: Seed = None,
+    api_key: ApiKey = None,
+    api: ApiName = Api.COMPLETIONS,
+    requests: Requests = None,
+    duration: Duration = None,
+    concurrency: Concurrency = None,
+    arrivals: ArrivalsText = None,
     warmup: Warmup = None,
     timeout: Timeout = "10m",
+    processes: Processes = 1,
+    input_tokens: InputTokens = None,
+    output_tokens: OutputTokens = None,
+    data: Data = None,
+    turns: TurnsText = None,
+    pause: Pause = "0s",
+    shared_prefixes: SharedPrefixes = None,
+    tokenizer: TokenizerPath = None,
+    seed: Seed = None,
     ignore_eos: IgnoreEos = True,
     output: Output = None,
+    html: Html = None,
     records: Records = None,
     json: Json = False,
+    calibrate: Calibrate = True,
 ) -> None:
-    """Measure a running deployment, in all and per replica."""
+    """Measure a running deployment, in all and per replica.
+
+    `replicore bench selftest` measures the client itself, `replicore bench llmperf` takes
+    LLMPerf's flags and writes its files, `replicore bench llm-correctness` compares replicas'
+    answers.
+    """
     flags = {
         "workload.requests": requests,
         "workload.concurrency": concurrency,
         "workload.seed": seed,
-        "workload.input_tokens.mean": input_tokens,
-        "workload.input_tokens.stddev": input_stddev,
-        "workload.output_tokens.mean": output_tokens,
-        "workload.output_tokens.stddev": output_stddev,
     }
     given = {key: str(value) for key, value in flags.items() if value is not None}
     loaded = load_spec(spec, environ=os.environ, overrides=given)
     target = _targets_of(url) if url is not None else _deployment(loaded)
+    load = _load(loaded.workload, concurrency, arrivals, slots=target.slots)
+    seconds = None if duration is None else _seconds("--duration", duration)
+    workload = Workload(
+        input_tokens=_lengths("--input-tokens", input_tokens, loaded.workload.input_tokens),
+        output_tokens=_lengths("--output-tokens", output_tokens, loaded.workload.output_tokens),
+        seed=secrets.randbits(32) if loaded.workload.seed is None else loaded.workload.seed,
+        api=api,
+        ignore_eos=ignore_eos,
+        turns=Turns(count=_lengths("--turns", turns, None), pause_s=_seconds("--pause", pause)),
+        prefixes=_prefixes(shared_prefixes),
+        data=None if data is None else describe(data),
+        tokenizer=tokenizer,
+    )
     plan = _Plan(
         target=target,
-        workload=_workload(loaded.workload, api=api, ignore_eos=ignore_eos),
-        concurrency=loaded.workload.concurrency or target.slots,
-        requests=_requests(loaded.workload, loaded.workload.concurrency or target.slots),
+        workload=workload,
+        load=load,
+        requests=_requests(loaded.workload, load, workload, seconds),
+        duration_s=seconds,
+        dispatch=dispatch,
         model=model,
+        api_key=api_key,
         warmup=warmup,
-        timeout=_seconds(timeout),
+        timeout=_seconds("--timeout", timeout),
+        processes=processes,
+        calibrate=calibrate,
     )
     result = uvloop.run(_measure(plan))
-    summary = summarize(result)
-    objectives = slo_notes(
-        result, summary, ttft_p99_s=loaded.slo.ttft_p99, tpot_p99_s=loaded.slo.tpot_p99
-    )
-    said = [*notes(result, summary), *objectives]
-    _report(target.name, result, summary, said, output=output, records=records, json=json)
+    slo = Objectives(ttft_s=loaded.slo.ttft_p99, tpot_s=loaded.slo.tpot_p99)
+    summary = summarize(result, slo=slo)
+    run = _Run(target.name, result, summary, judge(result, summary))
+    run.report(output=output, html=html, records=records, json=json)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED_EXIT_CODE)
     if not summary.total.succeeded:
@@ -151,11 +228,16 @@ class _Target:
 class _Plan:
     target: _Target
     workload: Workload
-    requests: int
-    concurrency: int
+    load: Load
+    requests: int | None
+    duration_s: float | None
+    dispatch: str
     model: str | None
+    api_key: str | None
     warmup: int | None
     timeout: float
+    processes: int
+    calibrate: bool
 
 
 def _targets_of(url: str) -> _Target:
@@ -177,28 +259,51 @@ def _deployment(spec: Spec) -> _Target:
     return _Target(found.name, (found.url,), layout.replicas * layout.batch_size)
 
 
-def _seconds(timeout: str) -> float:
+def _seconds(option: str, duration: str) -> float:
     try:
-        return parse_duration(timeout)
+        return parse_duration(duration)
     except ConfigError as error:
-        raise ConfigError(f"--timeout: {error.message}") from None
+        raise ConfigError(f"{option}: {error.message}") from None
 
 
-def _workload(spec: WorkloadSpec, *, api: Api, ignore_eos: bool) -> Workload:
-    return Workload(
-        input_tokens=Lengths(spec.input_tokens.mean, spec.input_tokens.stddev),
-        output_tokens=Lengths(spec.output_tokens.mean, spec.output_tokens.stddev),
-        seed=secrets.randbits(32) if spec.seed is None else spec.seed,
-        api=api,
-        ignore_eos=ignore_eos,
-    )
+def _lengths(option: str, text: str | None, default: LengthsSpec | None) -> Lengths:
+    if text is None:
+        return Lengths(1) if default is None else Lengths(default.mean, default.stddev)
+    try:
+        return parse_lengths(text)
+    except ConfigError as error:
+        raise ConfigError(f"{option}: {error.message}") from None
 
 
-def _requests(spec: WorkloadSpec, concurrency: int) -> int:
-    """Return what was asked for, else enough for the concurrency."""
+def _prefixes(text: str | None) -> Prefixes:
+    if text is None:
+        return Prefixes()
+    count, _, tokens = text.partition(":")
+    if not (count.isdecimal() and tokens.isdecimal()):
+        message = f"--shared-prefixes: {quoted(text)} is not COUNT:TOKENS, such as 4:1000"
+        raise ConfigError(message)
+    return Prefixes(count=int(count), tokens=int(tokens))
+
+
+def _load(spec: WorkloadSpec, concurrency: int | None, arrivals: str | None, *, slots: int) -> Load:
+    """Return a closed loop, or an open one, which nothing but the flag holds back."""
+    if arrivals is None:
+        return Load(concurrency=spec.concurrency or slots)
+    try:
+        return Load(concurrency=concurrency, arrivals=parse_arrivals(arrivals))
+    except ConfigError as error:
+        raise ConfigError(f"--arrivals: {error.message}") from None
+
+
+def _requests(
+    spec: WorkloadSpec, load: Load, workload: Workload, duration_s: float | None
+) -> int | None:
+    """Return what was asked for; else what the time or the file gives, or enough for the load."""
     if "requests" in spec.model_fields_set:
         return spec.requests
-    return max(spec.requests, _REQUESTS_PER_PLACE * concurrency)
+    if duration_s is not None or workload.data is not None:
+        return None
+    return max(spec.requests, _REQUESTS_PER_PLACE * (load.concurrency or 1))
 
 
 async def _measure(plan: _Plan) -> BenchResult:
@@ -215,41 +320,70 @@ async def _measure(plan: _Plan) -> BenchResult:
         return await run_bench(
             plan.target.urls,
             plan.workload,
+            load=plan.load,
             requests=plan.requests,
-            concurrency=plan.concurrency,
+            duration_s=plan.duration_s,
+            dispatch=plan.dispatch,
             model=plan.model,
+            api_key=plan.api_key,
             warmup=plan.warmup,
             timeout=plan.timeout,
+            processes=plan.processes,
+            calibrate=plan.calibrate,
             progress=progress,
             stop=stop,
         )
 
 
-def _report(
-    name: str,
-    result: BenchResult,
-    summary: Summary,
-    said: Sequence[str],
-    *,
-    output: Path | None,
-    records: Path | None,
-    json: bool,
-) -> None:
-    """Print first: a result that cannot be written is then not lost."""
-    data = document(name, result, summary, command=_command(), notes=said, records_file=records)
-    path = output or default_path(name, result.started_at)
-    if json:
-        sys.stdout.write(data.decode())
-    else:
-        _print(result, summary, said)
-    if records is not None:
-        _write(records, record_lines(result))
-    _write(path, data)
-    typer.echo(f"result: {path}", err=json)
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run that is over, and what is said of it."""
 
+    name: str
+    result: BenchResult
+    summary: Summary
+    verdict: Verdict
 
-def _command() -> Sequence[str]:
-    return ["replicore", *sys.argv[1:]]
+    def report(
+        self, *, output: Path | None, html: Path | None, records: Path | None, json: bool
+    ) -> None:
+        """Print first: a result that cannot be written is then not lost."""
+        result, summary, verdict = self.result, self.summary, self.verdict
+        said = [*notes(result, summary), *slo_notes(summary)]
+        command = ["replicore", *sys.argv[1:]]
+        data = document(
+            self.name,
+            result,
+            summary,
+            command=command,
+            notes=said,
+            verdict=verdict,
+            records_file=records,
+        )
+        if json:
+            sys.stdout.write(data.decode())
+        else:
+            self._print(said)
+        path = output or default_path(self.name, result.started_at)
+        if records is not None:
+            _write(records, record_lines(result))
+        _write(path, data)
+        typer.echo(f"result: {path}", err=json)
+        if html is not None:
+            machine = environment()
+            text = run_page(
+                result, summary, verdict, command=command, notes=said, environment=machine
+            )
+            _write(html, text.encode())
+            typer.echo(f"page: {html}", err=json)
+
+    def _print(self, said: Sequence[str]) -> None:
+        console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
+        console.print(bench_table(self.result, self.summary))
+        console.print(latency_table(self.summary))
+        console.print(verdict_text(self.verdict), soft_wrap=True)
+        for line in (*said, f"seed: {self.result.workload.seed}"):
+            console.print(line, markup=False, soft_wrap=True)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -257,10 +391,3 @@ def _write(path: Path, data: bytes) -> None:
         write_file(path, data)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-
-def _print(result: BenchResult, summary: Summary, said: Sequence[str]) -> None:
-    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
-    console.print(bench_table(result, summary))
-    for line in (*said, f"seed: {result.workload.seed}"):
-        console.print(line, markup=False, soft_wrap=True)

@@ -22,8 +22,9 @@ from rich.console import Console
 
 from replicore.bench.load.workload import Lengths, Workload
 from replicore.bench.record import BenchResult
+from replicore.bench.report.layouts import LayoutRow, layouts_table, verdict
 from replicore.bench.report.live import shown_progress
-from replicore.bench.report.table import LayoutRow, layouts_table, notes, verdict
+from replicore.bench.report.notes import notes
 from replicore.bench.results import document, environment, write_file
 from replicore.bench.runner import run_bench
 from replicore.bench.stats.summary import Summary, summarize

@@ -12,7 +12,7 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from replicore.errors import ModelError
@@ -20,9 +20,14 @@ from replicore.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class StringArray:
-    """An array of strings, such as the vocabulary, of which only the length is kept."""
+    """An array of strings, such as the vocabulary, which is not read.
+
+    Attributes:
+        offset: Where its first string begins in the file.
+    """
 
     length: int
+    offset: int = field(default=0, compare=False)
 
 
 Scalar = int | float | bool | str
@@ -154,8 +159,9 @@ def _read_value(reader: _Reader, kind: int) -> Value:
 
 def _read_array(reader: _Reader, kind: int, count: int) -> Value:
     if kind == _STRING:
+        offset = reader.position
         reader.skip_strings(count)
-        return StringArray(count)
+        return StringArray(count, offset)
     return reader.numbers(_code(kind), count)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from replicore.bench.load.arrivals import Load
 from replicore.bench.load.workload import Workload
 from replicore.bench.record import BenchResult, Failure, FailureKind, RequestRecord
 from replicore.bench.results import default_path, document, record_lines, write_file
+from replicore.bench.selfcheck.verdict import Kind, Verdict
 from replicore.bench.stats.summary import summarize
 
 
@@ -44,16 +46,35 @@ RESULT = BenchResult(
 
 
 def test_document_has_what_the_numbers_depend_on() -> None:
-    data = document("llama", RESULT, summarize(RESULT), command=["bench"], notes=["a note"])
+    verdict = Verdict(kind=Kind.VALID, reasons=("because",), numbers={"requests": 2.0})
+    data = document(
+        "llama",
+        RESULT,
+        summarize(RESULT),
+        command=["bench"],
+        notes=["a note"],
+        verdict=verdict,
+    )
     found = json.loads(data)
 
-    assert found["schema"] == "replicore-bench/1"
+    assert found["schema"] == "replicore-bench/2"
+    assert found["verdict"] == {"kind": "VALID", "reasons": ["because"], "numbers": {"requests": 2}}
     assert (found["name"], found["command"], found["notes"]) == ("llama", ["bench"], ["a note"])
     assert found["run"]["workload"]["seed"] == 42
     assert found["run"]["warmup"] == 1
     assert found["environment"]["versions"]["replicore"]
     assert found["environment"]["cores"]
     assert found["summary"]["errors"] == {"cut": 1}
+
+
+def test_times_in_a_document_are_of_whole_microseconds() -> None:
+    (record,) = [one for one in RESULT.records if one.succeeded]
+    exact = replace(record, chunk_times_s=(0.12345678,), chunk_lags_s=(0.00000149,))
+    result = replace(RESULT, records=(exact,))
+
+    (found,) = json.loads(document("x", result, summarize(result), command=[], notes=[]))["records"]
+
+    assert (found["chunk_times_s"], found["chunk_lags_s"]) == ([0.123457], [1e-06])
 
 
 def test_document_has_every_record_with_its_failure() -> None:

@@ -7,7 +7,7 @@ import pytest
 from replicore.bench.load.arrivals import Load
 from replicore.bench.load.workload import Lengths, Workload
 from replicore.bench.record import BenchResult
-from replicore.bench.report.table import LayoutRow
+from replicore.bench.report.layouts import LayoutRow
 from replicore.bench.stats.summary import Summary, summarize
 from replicore.cli.demo import check_answered, machine_line
 from replicore.errors import ReplicoreError

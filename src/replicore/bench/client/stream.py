@@ -9,8 +9,9 @@ none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import msgspec
 
@@ -69,26 +70,38 @@ class _Event(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Event).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True, gc=False):
     """One event with content.
 
     Attributes:
         time: Arrival of the bytes that completed the event.
         characters: Length of its content; never 0.
+        read: Position of those bytes in what was read.
         tokens: How many token ids the event carries; None where it carries none.
+        total: Output tokens up to and with this event; None where the event does not tell.
     """
 
     time: float
     characters: int
+    read: int
     tokens: int | None = None
+    total: int | None = None
 
 
 @dataclass(slots=True)
 class Stream:
-    """What one event stream said."""
+    """What one event stream said.
+
+    Attributes:
+        events: With a JSON object, with content or without.
+        texts: The answer in parts, without reasoning and tool calls.
+        answer_time: Arrival of the first content that is not reasoning.
+    """
 
     chunks: list[Chunk] = field(default_factory=list)
+    events: int = 0
+    texts: list[str] = field(default_factory=list)
+    answer_time: float | None = None
     usage: Usage | None = None
     finish_reason: str | None = None
     done: bool = False
@@ -97,33 +110,42 @@ class Stream:
     def chunk_tokens(self) -> tuple[float, ...]:
         """Return the output tokens of each chunk, ``(chunks,)``.
 
-        Their sum is the total of ``usage``. In this order: by the token ids in the chunks; one each
-        where there are as many chunks as tokens, or no usage; else the total split by characters.
+        Their sum is the total of ``usage``. In this order: by the running totals or the token ids
+        in the chunks; one each where there are as many chunks as tokens, or no usage; else the
+        total split by characters.
         """
         chunks = self.chunks
         total = self.usage.completion_tokens if self.usage is not None else len(chunks)
-        stated = tuple(float(chunk.tokens or 0) for chunk in chunks)
-        if sum(stated) == total:
-            return stated
+        for stated in (_by_totals(chunks), tuple(float(chunk.tokens or 0) for chunk in chunks)):
+            if len(stated) == len(chunks) and sum(stated) == total:
+                return stated
         if len(chunks) == total:
             return (1.0,) * total
         share = total / sum(chunk.characters for chunk in chunks) if chunks else 0.0
         return tuple(chunk.characters * share for chunk in chunks)
 
 
-def read_stream(arrivals: Sequence[tuple[float, bytes]]) -> Stream:
+def _by_totals(chunks: Sequence[Chunk]) -> tuple[float, ...]:
+    """Return by how much each chunk raised the running total; empty if one does not tell it."""
+    totals = [chunk.total for chunk in chunks if chunk.total is not None]
+    if len(totals) < len(chunks) or totals != sorted(totals):
+        return ()
+    return tuple(float(total - before) for before, total in pairwise([0, *totals]))
+
+
+def read_stream(arrivals: Iterable[tuple[float, bytes]]) -> Stream:
     """Read an event stream, whole or cut; stops at its end mark and at the first failure."""
     stream = Stream()
     parser = SseParser()
-    for time, data in arrivals:
+    for read, (time, data) in enumerate(arrivals):
         for payload in parser.feed(data):
-            _take(stream, time, payload)
+            _take(stream, time, read, payload)
             if stream.done or stream.failure is not None:
                 return stream
     return stream
 
 
-def _take(stream: Stream, time: float, payload: bytes) -> None:
+def _take(stream: Stream, time: float, read: int, payload: bytes) -> None:
     if payload == DONE:
         stream.done = True
         return
@@ -136,28 +158,39 @@ def _take(stream: Stream, time: float, payload: bytes) -> None:
     if bytes(event.error) not in (b"", b"null"):
         stream.failure = Failure(FailureKind.ERROR_EVENT, error_text(payload))
         return
-    _take_content(stream, time, event)
+    stream.events += 1
     stream.usage = event.usage or stream.usage
-
-
-def _take_content(stream: Stream, time: float, event: _Event) -> None:
     for choice in event.choices or ():
         stream.finish_reason = choice.finish_reason or stream.finish_reason
-        characters = _characters(choice)
-        if characters:
-            tokens = None if choice.token_ids is None else len(choice.token_ids)
-            stream.chunks.append(Chunk(time, characters, tokens))
+        _take_content(stream, time, read, choice, event.usage)
 
 
-def _characters(choice: _Choice) -> int:
-    if choice.delta is None:
-        return len(choice.text or "")
+def _take_content(
+    stream: Stream, time: float, read: int, choice: _Choice, usage: Usage | None
+) -> None:
+    text, thought, called = _content(choice)
+    characters = len(text) + thought + called
+    if not characters:
+        return
+    tokens = None if choice.token_ids is None else len(choice.token_ids)
+    total = None if usage is None else usage.completion_tokens
+    stream.chunks.append(Chunk(time, characters, read, tokens, total))
+    if text:
+        stream.texts.append(text)
+    if stream.answer_time is None and (text or called):
+        stream.answer_time = time
+
+
+def _content(choice: _Choice) -> tuple[str, int, int]:
+    """Return the answer's text, and how many characters of reasoning and of tool calls."""
     delta = choice.delta
-    texts = [delta.content, delta.reasoning_content or delta.reasoning]
+    if delta is None:
+        return choice.text or "", 0, 0
+    called = 0
     for call in delta.tool_calls or ():
         if call.function is not None:
-            texts += [call.function.name, call.function.arguments]
-    return sum(len(text or "") for text in texts)
+            called += len(call.function.name or "") + len(call.function.arguments or "")
+    return delta.content or "", len(delta.reasoning_content or delta.reasoning or ""), called
 
 
 class _ErrorObject(msgspec.Struct):

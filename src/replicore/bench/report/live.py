@@ -1,4 +1,4 @@
-"""A run while it runs, on stderr: a bar on a terminal, a line at each tenth elsewhere."""
+"""A run while it runs, on stderr: a view on a terminal, now and then a line elsewhere."""
 
 from __future__ import annotations
 
@@ -6,61 +6,72 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
-from replicore.bench.client.closed_loop import Progress, Tick
+from replicore.bench.client.tick import Progress, Tick
+from replicore.bench.report.pulse import Pulse
+from replicore.bench.report.screen import Screen
+from replicore.bench.report.view import facts, view
 
-_LINES = 10
+_TENTHS = 10
+_LINE_EVERY_S = 10.0
+# Lines of the view that are not a replica's.
+_OTHER_LINES = 7
 
 
 @contextmanager
 def shown_progress(title: str, *, console: Console | None = None) -> Iterator[Progress]:
-    """Yield what :func:`~replicore.bench.runner.run_bench` tells its progress to.
+    """Yield what a run tells its progress to.
 
     Args:
         title: What is being measured, one or two words.
         console: Where to; stderr by default.
     """
     console = console or Console(stderr=True)
-    if not console.is_terminal:
+    if not console.is_terminal or console.is_dumb_terminal:
         yield _Lines(title, console).show
         return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[detail]}", markup=False),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(title, total=None, detail="warming up")
-
-        def show(tick: Tick) -> None:
-            bar.update(task, completed=tick.done, total=tick.total, detail=_detail(tick))
-
-        yield show
+    screen = Screen(console)
+    try:
+        yield _View(title, console, screen).show
+    finally:
+        screen.clear()
 
 
 class _Lines:
-    """Prints a line at each tenth of the requests."""
+    """Prints a line at each tenth of the requests, or every ten seconds of a run by time."""
 
     def __init__(self, title: str, console: Console) -> None:
         self._title = title
         self._console = console
+        self._pulse = Pulse()
         self._shown = 0
 
     def show(self, tick: Tick) -> None:
-        tenths = tick.done * _LINES // tick.total
-        if tenths == self._shown:
+        self._pulse.add(tick)
+        step = _step(tick)
+        if step == self._shown:
             return
-        self._shown = tenths
-        line = f"{self._title}: {tick.done}/{tick.total} requests, {_detail(tick)}"
+        self._shown = step
+        line = f"{self._title}: {', '.join(facts(tick, self._pulse))}"
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _detail(tick: Tick) -> str:
-    if not tick.done:
-        return "warming up" if tick.warming else "starting"
-    errors = f", {tick.errors} errors" if tick.errors else ""
-    return f"{tick.output_tokens} tokens{errors}"
+def _step(tick: Tick) -> int:
+    if tick.total is None:
+        return int(tick.elapsed_s // _LINE_EVERY_S)
+    return tick.done * _TENTHS // tick.total
+
+
+class _View:
+    """Draws everything anew at each tick."""
+
+    def __init__(self, title: str, console: Console, screen: Screen) -> None:
+        self._title = title
+        self._console = console
+        self._screen = screen
+        self._pulse = Pulse()
+
+    def show(self, tick: Tick) -> None:
+        self._pulse.add(tick)
+        room = max(1, self._console.height - _OTHER_LINES)
+        self._screen.draw(view(self._title, tick, self._pulse, most=room))

@@ -179,3 +179,45 @@ def test_stream_cut_short_is_not_done() -> None:
 )
 def test_error_text_is_the_message_or_the_beginning_of_the_body(body: bytes, message: str) -> None:
     assert error_text(body) == message
+
+
+def test_running_totals_tell_the_tokens_of_each_chunk() -> None:
+    def counted(content: str, total: int) -> bytes:
+        usage = {"prompt_tokens": 5, "completion_tokens": total}
+        return event(choices=[{"index": 0, "text": content}], usage=usage)
+
+    events = [counted("one", 1), counted("two three", 3), counted("f", 4)]
+    stream = read_stream([(1.0, b"".join(events) + usage(4) + DONE)])
+
+    assert stream.chunk_tokens() == (1.0, 2.0, 1.0)
+
+
+def test_running_totals_that_do_not_add_up_are_not_believed() -> None:
+    first = event(
+        choices=[{"index": 0, "text": "ab"}], usage={"prompt_tokens": 5, "completion_tokens": 1}
+    )
+    stream = read_stream([(1.0, first + text("abcdef") + usage(4) + DONE)])
+
+    assert stream.chunk_tokens() == (1.0, 3.0)
+
+
+def test_answer_begins_after_the_reasoning() -> None:
+    thought, said = delta(reasoning_content="hm"), delta(content="a")
+    stream = read_stream([(1.0, thought), (2.0, said), (3.0, said + DONE)])
+
+    assert stream.answer_time == 2.0
+    assert stream.texts == ["a", "a"]
+
+
+def test_tool_call_is_an_answer_without_text() -> None:
+    called = delta(tool_calls=[{"function": {"name": "f", "arguments": "{}"}}])
+    stream = read_stream([(1.0, called + DONE)])
+
+    assert (stream.answer_time, stream.texts) == (1.0, [])
+    assert stream.chunks[0].characters == 3
+
+
+def test_events_are_counted_with_content_and_without() -> None:
+    stream = read_stream([(1.0, delta(role="assistant") + delta(content="a") + usage(1) + DONE)])
+
+    assert (stream.events, len(stream.chunks)) == (3, 1)

@@ -1,0 +1,324 @@
+"""``replicore sweep``: deploy and measure several layouts of a spec, and say which is best."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+
+from replicore import __version__
+from replicore.bench.load.workload import Lengths, Workload
+from replicore.bench.results import write_file
+from replicore.bench.stats.summary import Objectives
+from replicore.bench.sweep.conditions import conditions_of
+from replicore.bench.sweep.document import sweep_document
+from replicore.bench.sweep.entries import Begun
+from replicore.bench.sweep.findings import Findings, find
+from replicore.bench.sweep.journal import NAME, Journal, opened
+from replicore.bench.sweep.measuring import LoadClient, RunFiles
+from replicore.bench.sweep.page import sweep_page
+from replicore.bench.sweep.plan import (
+    AUTO,
+    REQUESTS_PER_PLACE,
+    SweepPlan,
+    SweptLayout,
+    arms_of,
+    parse_concurrencies,
+    parse_layouts,
+)
+from replicore.bench.sweep.runner import Sweeper
+from replicore.bench.sweep.said import headline, notes
+from replicore.bench.sweep.serving import Serving, swept_spec
+from replicore.bench.sweep.table import cells_table, scaling_table, versus_table
+from replicore.cli.download import shown_download
+from replicore.cli.serving import StopSignals
+from replicore.cli.settings import Set, settings_given
+from replicore.cli.sweep_view import SweepView
+from replicore.deploy.deployment import prepare
+from replicore.deploy.state import state_root
+from replicore.errors import INTERRUPTED_EXIT_CODE, ConfigError, ReplicoreError
+from replicore.hardware.machine import Machine
+from replicore.spec import Spec, load_spec
+from replicore.units import parse_duration
+
+_RESULTS = Path("results")
+_FILE_WIDTH = 140
+
+SpecPath = Annotated[
+    Path | None, typer.Argument(metavar="[SPEC]", help="What is deployed, and the workload.")
+]
+Layouts = Annotated[
+    str,
+    typer.Option(
+        metavar="RxT,...|auto",
+        help="Replicas x cores of each, and x slots of each where they differ: 2x1,1x2x8.",
+    ),
+]
+Concurrency = Annotated[
+    str | None,
+    typer.Option(
+        "-c", "--concurrency", metavar="N,...", help="Requests in flight; 1, half and all slots."
+    ),
+]
+Repeats = Annotated[int, typer.Option(min=1, help="Runs of each layout at each load, interleaved.")]
+Requests = Annotated[
+    int | None,
+    typer.Option("-n", "--requests", min=1, help="Requests of a run; 10 for each in flight."),
+]
+Seed = Annotated[int | None, typer.Option(help="Of lengths and prompts; a new one each sweep.")]
+Timeout = Annotated[str, typer.Option(help="Longest time of one request.")]
+IgnoreEos = Annotated[
+    bool, typer.Option(help="Whether outputs are as long as was asked, whatever the model says.")
+]
+Alone = Annotated[
+    bool, typer.Option("--scaling/--no-scaling", help="Measure one replica alone, too.")
+]
+Processes = Annotated[int, typer.Option(min=1, help="Processes of the load client.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the sweep in the folder, or the newest.")
+]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder; one under ./results.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the findings as JSON on stdout.")]
+
+
+def sweep(
+    spec: SpecPath = None,
+    layouts: Layouts = AUTO,
+    concurrency: Concurrency = None,
+    repeats: Repeats = 3,
+    requests: Requests = None,
+    seed: Seed = None,
+    timeout: Timeout = "10m",
+    ignore_eos: IgnoreEos = True,
+    scaling: Alone = True,
+    processes: Processes = 1,
+    resume: Resume = False,
+    output: Output = None,
+    set_: Set = None,
+    json: Json = False,
+) -> None:
+    """Deploy several layouts in turn, measure them, and say which is best.
+
+    Ctrl-C stops it; the same command with --resume goes on.
+    """
+    flags = {"workload.requests": requests, "workload.seed": seed}
+    given = {key: str(value) for key, value in flags.items() if value is not None}
+    overrides = {**settings_given(set_ or []), **given}
+    loaded = load_spec(spec, environ=os.environ, overrides=overrides)
+    view = SweepView()
+    client = LoadClient(
+        workload=_workload(loaded, ignore_eos=ignore_eos),
+        timeout=_seconds(timeout),
+        processes=processes,
+        console=view.console,
+    )
+    serving, machine = _serving(loaded)
+    chosen = serving.candidates() if layouts.strip() == AUTO else parse_layouts(layouts)
+    plan = _plan(loaded, chosen, concurrency, repeats=repeats, scaling=scaling)
+    for arm in plan.arms:
+        serving.check(arm.layout)
+    folder = output or _default_folder(loaded.name, resume=resume)
+    begun = _begun(loaded, machine, client, plan)
+    with opened(folder, begun, resume=resume) as journal:
+        plan = plan.with_seed(journal.kept.begun.seed)
+        interrupted = _sweep(loaded.name, plan, journal, serving, client, view)
+        found = _findings(loaded, plan, journal)
+    _report(found, folder, json=json)
+    _exit(found, interrupted=interrupted)
+
+
+def _serving(spec: Spec) -> tuple[Serving, Machine]:
+    with shown_download() as progress:
+        prepared = prepare(swept_spec(spec), progress=progress)
+    return Serving(prepared, state_root()), prepared.machine
+
+
+def _workload(spec: Spec, *, ignore_eos: bool) -> Workload:
+    lengths = spec.workload
+    return Workload(
+        input_tokens=Lengths(lengths.input_tokens.mean, lengths.input_tokens.stddev),
+        output_tokens=Lengths(lengths.output_tokens.mean, lengths.output_tokens.stddev),
+        ignore_eos=ignore_eos,
+    )
+
+
+def _seconds(timeout: str) -> float:
+    try:
+        return parse_duration(timeout)
+    except ConfigError as error:
+        raise ConfigError(f"--timeout: {error.message}") from None
+
+
+def _plan(
+    spec: Spec,
+    layouts: Sequence[SweptLayout],
+    concurrency: str | None,
+    *,
+    repeats: int,
+    scaling: bool,
+) -> SweepPlan:
+    loads = _loads(spec, layouts) if concurrency is None else parse_concurrencies(concurrency)
+    is_given = "requests" in spec.workload.model_fields_set
+    return SweepPlan(
+        arms=arms_of(layouts, loads, scaling=scaling),
+        repeats=repeats,
+        requests=spec.workload.requests,
+        per_place=0 if is_given else REQUESTS_PER_PLACE,
+        seed=secrets.randbits(32) if spec.workload.seed is None else spec.workload.seed,
+    )
+
+
+def _loads(spec: Spec, layouts: Sequence[SweptLayout]) -> tuple[int, ...]:
+    """Return one request alone, and half and all of the slots of the layout with most."""
+    slots = [one.replicas * (one.batch_size or spec.layout.batch_size) for one in layouts]
+    top = spec.workload.concurrency or max(slots)
+    return tuple(sorted({1, max(1, top // 2), top}))
+
+
+def _begun(spec: Spec, machine: Machine, client: LoadClient, plan: SweepPlan) -> Begun:
+    conditions = conditions_of(
+        spec,
+        machine,
+        requests=plan.requests,
+        requests_per_place=plan.per_place,
+        ignore_eos=client.workload.ignore_eos,
+        timeout=client.timeout,
+        processes=client.processes,
+        replicore=__version__,
+    )
+    started_at = _now().isoformat(timespec="seconds")
+    return Begun(name=spec.name, seed=plan.seed, started_at=started_at, conditions=conditions)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).astimezone()
+
+
+def _default_folder(name: str, *, resume: bool) -> Path:
+    """Return a new folder, or the one whose journal of this name was written last.
+
+    Raises:
+        ConfigError: There is none to go on with.
+    """
+    if not resume:
+        return _RESULTS / f"sweep-{name}-{_now():%Y%m%dT%H%M%S}"
+    journals = _RESULTS.glob(f"sweep-{name}-*/{NAME}")
+    newest = max(journals, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
+        raise ConfigError(
+            f"--resume: there is no sweep of {name} under {_RESULTS}",
+            hint="-o names its folder; without --resume a new one begins",
+        )
+    return newest.parent
+
+
+def _sweep(
+    name: str,
+    plan: SweepPlan,
+    journal: Journal,
+    serving: Serving,
+    client: LoadClient,
+    view: SweepView,
+) -> bool:
+    """Make the runs that the journal does not have; return whether a signal ended it before."""
+    files = RunFiles(folder=journal.folder, name=name, command=_command())
+    view.begin(plan, journal.kept.runs)
+    sweeper = Sweeper(
+        plan,
+        journal,
+        serve=serving.serve,
+        measure=client.measure,
+        keep=files.keep,
+        watch=view,
+    )
+    return uvloop.run(_until_stopped(sweeper, serving))
+
+
+async def _until_stopped(sweeper: Sweeper, serving: Serving) -> bool:
+    task = asyncio.create_task(sweeper.run())
+    StopSignals(_Stop(task, serving))
+    try:
+        await task
+    except asyncio.CancelledError:
+        return True
+    return False
+
+
+class _Stop:
+    """What the first and the second Ctrl-C do."""
+
+    def __init__(self, task: asyncio.Task[None], serving: Serving) -> None:
+        self._task = task
+        self._serving = serving
+
+    def ask_to_stop(self) -> None:
+        self._task.cancel()
+
+    def kill(self) -> None:
+        self._serving.kill()
+
+
+def _findings(spec: Spec, plan: SweepPlan, journal: Journal) -> Findings:
+    kept = journal.kept
+    return find(
+        plan,
+        name=spec.name,
+        started_at=kept.begun.started_at,
+        conditions=kept.begun.conditions,
+        slo=Objectives(ttft_s=spec.slo.ttft_p99, tpot_s=spec.slo.tpot_p99),
+        runs=kept.runs,
+        failed=kept.failed,
+    )
+
+
+def _report(found: Findings, folder: Path, *, json: bool) -> None:
+    """Print first: findings that cannot be written are then not lost."""
+    data = sweep_document(found, command=_command())
+    if json:
+        sys.stdout.write(data.decode())
+    else:
+        _print(found)
+    _write(folder / "sweep.json", data)
+    _write(folder / "sweep.html", sweep_page(found, command=_command()).encode())
+    typer.echo(f"result: {folder / 'sweep.json'}", err=json)
+    typer.echo(f"page: {folder / 'sweep.html'}", err=json)
+
+
+def _print(found: Findings) -> None:
+    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
+    tables = (cells_table(found), versus_table(found), scaling_table(found))
+    for table in tables if found.cells else ():
+        if table is not None:
+            console.print(table)
+    for line in (headline(found), *notes(found)):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _command() -> Sequence[str]:
+    return ["replicore", *sys.argv[1:]]
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        write_file(path, data)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _exit(found: Findings, *, interrupted: bool) -> None:
+    if interrupted:
+        raise typer.Exit(INTERRUPTED_EXIT_CODE)
+    if not found.cells:
+        reasons = "; ".join(f"{one.layout}: {one.message}" for one in found.failed)
+        raise ReplicoreError(f"no layout could be measured: {reasons}")

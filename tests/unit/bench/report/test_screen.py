@@ -1,0 +1,52 @@
+"""Drawing over what was drawn, as a terminal would show it."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from replicore.bench.report.looks import ALARM, PLAIN, Line
+from replicore.bench.report.screen import Screen
+
+RED: Line = [("ab", PLAIN), ("cd", ALARM)]
+
+
+def screen(height: int = 10, *, no_color: bool = False) -> tuple[Screen, io.StringIO]:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=20, height=height, no_color=no_color)
+    return Screen(console), file
+
+
+def test_line_has_no_codes_where_colour_is_not_wanted() -> None:
+    drawn, file = screen(no_color=True)
+
+    drawn.draw([RED])
+
+    assert file.getvalue() == "abcd\n"
+
+
+def test_second_picture_replaces_the_first_one() -> None:
+    drawn, file = screen()
+
+    drawn.draw([[("one", PLAIN)], [("two", PLAIN)]])
+    drawn.draw([[("three", PLAIN)]])
+
+    assert file.getvalue() == "one\ntwo\n\x1b[2F\x1b[Jthree\n"
+
+
+def test_picture_higher_than_the_terminal_is_cut() -> None:
+    drawn, file = screen(height=3)
+
+    drawn.draw([[(str(number), PLAIN)] for number in range(9)])
+    drawn.clear()
+
+    assert file.getvalue() == "0\n1\n\x1b[2F\x1b[J"
+
+
+def test_clearing_what_was_never_drawn_does_nothing() -> None:
+    drawn, file = screen()
+
+    drawn.clear()
+
+    assert file.getvalue() == ""
