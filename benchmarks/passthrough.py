@@ -69,7 +69,7 @@ def output_rate(urls: tuple[str, ...], seed: int) -> float:
     total = summarize(result).total
     if total.errors or total.output_tokens_per_s is None:
         raise SystemExit(f"{total.errors} requests to {urls} failed")
-    return total.output_tokens_per_s
+    return total.output_tokens_per_s.value
 
 
 def interval(ratios: list[float]) -> tuple[float, float]:

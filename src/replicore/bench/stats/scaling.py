@@ -108,7 +108,8 @@ def paired_ratio(
     Both are resampled together, so what they have in common drops out.
 
     Args:
-        block: Values that may depend on each other: max(10, concurrency) of requests, 1 of runs.
+        block: Neighbours that may depend on each other: max(10, concurrency) of requests, 1 of
+            whole runs. Blocks are at least that long.
 
     Raises:
         UndefinedMetric: Fewer than five blocks, or their number is 0.
@@ -117,14 +118,15 @@ def paired_ratio(
     first, second = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if len(first) != len(second):
         raise ValueError(f"{len(first)} values cannot be paired with {len(second)}")
-    blocks = _blocks(len(first), block)
+    length = _block_length(len(first), block)
     rng = np.random.default_rng(seed)
 
     def draw() -> float:
-        chosen = moving_blocks(len(first), block, rng)
+        chosen = moving_blocks(len(first), length, rng)
         return _over(statistic(first[chosen]), statistic(second[chosen]))
 
-    return _ratio(_over(statistic(first), statistic(second)), draw, blocks, better)
+    value = _over(statistic(first), statistic(second))
+    return _ratio(value, draw, len(first) / length, better)
 
 
 def unpaired_ratio(
@@ -142,23 +144,31 @@ def unpaired_ratio(
         UndefinedMetric: Fewer than five blocks of either, or their number is 0.
     """
     first, second = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
-    blocks = min(_blocks(len(first), block), _blocks(len(second), block))
+    lengths = [_block_length(len(series), block) for series in (first, second)]
     rng = np.random.default_rng(seed)
 
     def draw() -> float:
-        mine = first[moving_blocks(len(first), block, rng)]
-        return _over(statistic(mine), statistic(second[moving_blocks(len(second), block, rng)]))
+        mine = first[moving_blocks(len(first), lengths[0], rng)]
+        return _over(
+            statistic(mine), statistic(second[moving_blocks(len(second), lengths[1], rng)])
+        )
 
-    return _ratio(_over(statistic(first), statistic(second)), draw, blocks, better)
+    value = _over(statistic(first), statistic(second))
+    blocks = min(len(first) / lengths[0], len(second) / lengths[1])
+    return _ratio(value, draw, blocks, better)
 
 
-def _blocks(count: int, block: int) -> float:
+def _block_length(count: int, block: int) -> int:
+    """Return the length of blocks: the root of the sample's, if values depend on each other.
+
+    Blocks as short as the dependence cut it off at their ends, and the interval gets too narrow.
+    """
     if count < _LEAST_BLOCKS * block:
         raise UndefinedMetric(
             f"{count} values are fewer than {_LEAST_BLOCKS} blocks of {block}, so there is no "
             "interval of their ratio"
         )
-    return count / block
+    return block if block == 1 else max(block, math.isqrt(count))
 
 
 def _over(ours: float, theirs: float) -> float:
