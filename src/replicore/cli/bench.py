@@ -51,7 +51,7 @@ _FILE_WIDTH = 120
 
 SpecPath = Annotated[
     Path | None,
-    typer.Argument(metavar="[SPEC]", help="Names the deployment, and the workload."),
+    typer.Argument(metavar="SPEC", help="Names the deployment, and the workload."),
 ]
 Url = Annotated[
     str | None, typer.Option(metavar="URL[;URL...]", help="Servers to measure instead.")

@@ -37,10 +37,10 @@ from replicore.spec import Spec, load_spec
 _DOWN_TIMEOUT_S = 600.0
 _FOLLOW_S = 0.2
 
-SpecPath = Annotated[Path | None, typer.Argument(metavar="[SPEC]", help="Spec file.")]
+SpecPath = Annotated[Path | None, typer.Argument(metavar="SPEC", help="Spec file.")]
 Name = Annotated[str | None, typer.Option(help="Name of the deployment.")]
 NameArgument = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="Deployment; may be left out if one runs.")
+    str | None, typer.Argument(metavar="NAME", help="Deployment; may be left out if one runs.")
 ]
 Detach = Annotated[bool, typer.Option("-d", "--detach", help="Leave it running, once ready.")]
 Engine = Annotated[str | None, typer.Option(help="llamacpp, sim, ...")]
@@ -63,7 +63,7 @@ Wait = Annotated[
 ]
 DrainedArgument = Annotated[str, typer.Argument(metavar="REPLICA", help="r0, r1, ...")]
 ReplicaArgument = Annotated[
-    str | None, typer.Argument(metavar="[REPLICA]", help="r0, r1, ... or gateway; all if left out.")
+    str | None, typer.Argument(metavar="REPLICA", help="r0, r1, ... or gateway; all if left out.")
 ]
 
 

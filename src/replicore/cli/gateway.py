@@ -32,7 +32,7 @@ from replicore.spec import Spec, load_spec
 _RELAY_S = 0.2
 _FIRST_LINES = 1000
 
-SpecPath = Annotated[Path | None, typer.Argument(metavar="[SPEC]", help="Spec file.")]
+SpecPath = Annotated[Path | None, typer.Argument(metavar="SPEC", help="Spec file.")]
 EndpointOption = Annotated[
     list[str] | None,
     typer.Option("--endpoint", help="Base URL of an engine; once for each: http://127.0.0.1:8001."),
