@@ -22,7 +22,7 @@ from replicore.deploy.control import ControlServer
 from replicore.deploy.state import Claims, state_root
 from replicore.deploy.status import LayoutStatus, Status, UnitStatus
 
-SMALL = ["-n", "8", "-c", "2", "--input-tokens", "16", "--output-tokens", "8"]
+SMALL = ["-n", "8", "-c", "2", "--input-tokens", "16", "--output-tokens", "8", "--no-calibrate"]
 
 
 @contextmanager
@@ -120,17 +120,17 @@ def read_result(folder: Path) -> dict[str, Any]:
 def test_bench_prints_a_table_and_writes_the_result(
     start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = run(["bench", "--url", f"{start()}/v1", *SMALL])
+    code = run(["bench", "--url", f"{start()}/v1", *SMALL, "--calibrate"])
     printed = capsys.readouterr()
 
     assert code == 0
     assert "simulated (simulated): 8 requests, 2 at a time, 16 tokens in, 8 out" in printed.out
     assert "seed: " in printed.out
-    assert "TOO-FEW-SAMPLES" in printed.out
     assert "8/8 requests" in printed.err
     result = read_result(Path("results"))
     assert result["summary"]["total"]["succeeded"] == 8
-    assert result["verdict"]["kind"] == "TOO-FEW-SAMPLES"
+    assert f"\n{result['verdict']['kind']}: " in printed.out
+    assert result["verdict"]["kind"] != "VALID"  # of eight requests, whatever else is wrong
     assert result["run"]["simulated"] is True
     assert result["run"]["calibration"]["streams"] == 2
     assert [record["input_tokens"] for record in result["records"]] == [16] * 8
@@ -197,12 +197,12 @@ def test_bench_chat_measures_with_prompts_of_exact_length(start: Start) -> None:
 
 
 def test_bench_writes_a_page(start: Start) -> None:
-    code = run(["bench", "--url", start(), *SMALL, "--no-calibrate", "--html", "run.html"])
+    code = run(["bench", "--url", start(), *SMALL, "--html", "run.html"])
 
     page = Path("run.html").read_text(encoding="utf-8")
     assert code == 0
     assert page.startswith("<!doctype html>")
-    assert "TOO-FEW-SAMPLES" in page
+    assert read_result(Path("results"))["verdict"]["kind"] in page
 
 
 def test_bench_by_arrivals_counts_latencies_from_the_plan(start: Start) -> None:
@@ -303,10 +303,12 @@ def test_bench_result_that_cannot_be_written_is_an_error_of_the_flag(
 
 
 @pytest.mark.slow
-def test_bench_ended_by_ctrl_c_writes_what_it_has(start: Start) -> None:
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_bench_ended_by_ctrl_c_writes_what_it_has(start: Start, processes: str) -> None:
     url = start()
     options = ["-n", "2000", "-c", "8", "--input-tokens", "16", "--output-tokens", "4"]
     argv = [sys.executable, "-m", "replicore", "bench", "--url", url, *options]
+    argv += ["--processes", processes]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
         assert process.stderr is not None
         assert "/2000 requests" in process.stderr.readline()

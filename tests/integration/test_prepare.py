@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from replicore.bench.load.arrivals import Load
-from replicore.bench.load.data import describe
+from replicore.bench.load.data.files import describe
 from replicore.bench.load.jobs import Job
 from replicore.bench.load.prepare import Prepared, prepare
 from replicore.bench.load.server import find_server

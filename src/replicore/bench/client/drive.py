@@ -29,8 +29,8 @@ from replicore.http.client import encode_request
 
 _HEADERS = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream"))
 
-# uvloop's timers count whole milliseconds, and round to the nearest: half of one more never fires
-# early.
+# uvloop's timers count whole milliseconds and round to the nearest: with half of one more they are
+# seldom early.
 _TIMER_ROUNDING_S = 0.0005
 
 # Takes a request's record, and whether it is of the warm-up.
@@ -87,6 +87,7 @@ class Driver:
         self._timers: list[asyncio.TimerHandle] = []
         self._unsent = 0  # turns of the sessions that have begun
         self._measuring = False
+        self._time_is_up = False
         self._draining = False
         self._closed = False
         self.stopped = False
@@ -139,7 +140,7 @@ class Driver:
         if not self._measuring and not session.warmup:
             self._measuring = True
             if self._plan.duration_s is not None:
-                self._after(self._plan.duration_s, self._close)
+                self._after(self._plan.duration_s, self._end_time, session.at_s is not None)
         self._active.add(active)
         self._unsent += len(session.jobs)
         self._send(active, intended)
@@ -204,21 +205,19 @@ class Driver:
             return
         if any(not isinstance(job.body, bytes) for job in later):
             active.answers.append(call.text)
-        pause = later[0].pause_s
-        if pause > 0:
-            self._pauses[active] = self._loop.call_later(
-                pause + _TIMER_ROUNDING_S, self._guarded, self._resume, active, call.ended + pause
-            )
-        else:
-            self._send_next(active, call.ended)
+        self._send_at(active, call.ended + later[0].pause_s)
 
-    def _resume(self, active: _Active, intended: float) -> None:
-        del self._pauses[active]
-        self._send_next(active, intended)
-
-    def _send_next(self, active: _Active, intended: float) -> None:
-        self._send(active, intended)
-        self._look_for_end()
+    def _send_at(self, active: _Active, intended: float) -> None:
+        """Send the session's next turn at its time; the loop's timers may fire early."""
+        self._pauses.pop(active, None)
+        left = intended - time.perf_counter()
+        if left <= 0:
+            self._send(active, intended)
+            self._look_for_end()
+            return
+        self._pauses[active] = self._loop.call_later(
+            left + _TIMER_ROUNDING_S, self._guarded, self._send_at, active, intended
+        )
 
     # ends
 
@@ -227,6 +226,14 @@ class Driver:
         self.stopped = True
         self._guarded(self._close)
         self._guarded(self._give_up, "the run was ended early")
+
+    def _end_time(self, is_planned: bool) -> None:
+        """Take note that the run's time is up; what has a time of its own is sent even so."""
+        self._time_is_up = True
+        if is_planned:
+            self._look_for_end()
+        else:
+            self._close()
 
     def _close(self) -> None:
         """Send nothing more."""
@@ -246,16 +253,16 @@ class Driver:
             call.give_up(FailureKind.INTERRUPTED, reason)
 
     def _look_for_end(self) -> None:
-        """End when all is over; before, give the last ones their time once nothing more leaves."""
+        """End when all is over; after the run's time, leave what is in flight only so long."""
         if self._unsent or not (self._closed or self._feed.ended):
             return
         drain_s = self._plan.drain_s
         if not self._active:
             if not self._over.done():
                 self._over.set_result(None)
-        elif drain_s is not None and not self._draining:
+        elif self._time_is_up and drain_s is not None and not self._draining:
             self._draining = True
-            reason = f"not finished within {drain_s:g} s after the last request left"
+            reason = f"not finished within {drain_s:g} s after the end of the run"
             self._after(drain_s, self._give_up, reason)
 
     def _after(self, delay: float, step: Callable[..., None], *arguments: object) -> None:

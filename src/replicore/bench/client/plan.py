@@ -45,9 +45,10 @@ class Plan:
         connections: To each endpoint, open before the clock starts.
         dispatch: Which endpoint a request goes to; see :class:`~.targets.Targets`.
         timeout: Seconds that one request may take.
-        duration_s: From the first measured request to the last one; None for no end in time.
-        drain_s: How long after the last request left another may take; then it is unfinished. None
-            gives it all of ``timeout``.
+        duration_s: How long requests are sent, from the first measured one; None for no end. What
+            has a time of its own is sent even if it is late.
+        drain_s: How long after that a request may still take; then it is unfinished. None gives it
+            all of ``timeout``.
         headers: Of each request, besides those of its framing.
         keep_text: Whether records keep the answers' content.
         worker: Number of this process, 0-based.

@@ -21,6 +21,7 @@ from replicore.bench.client.tick import Progress
 from replicore.bench.load.arrivals import Load
 from replicore.bench.load.jobs import Session
 from replicore.bench.record import ClientSecond, RequestRecord, ServerSample
+from replicore.http.client import split_endpoint
 
 # Where the number in flight is not known beforehand.
 _OPEN_LOOP_CONNECTIONS = 128
@@ -73,6 +74,18 @@ class _Task:
     def keep(self, record: RequestRecord, warmup: bool) -> None:
         (self.warmup if warmup else self.records).append(record)
 
+    def run(self, outcome: Outcome, servers: Sequence[ServerSample]) -> Run:
+        """Return the run that is over."""
+        return Run(
+            warmup=_in_order(self.warmup),
+            records=_in_order(self.records),
+            client=outcome.client,
+            servers=tuple(servers),
+            stopped=outcome.stopped,
+            simulated=outcome.simulated,
+            processes=self.plan.processes,
+        )
+
 
 async def send_sessions(
     endpoints: Sequence[str],
@@ -102,7 +115,8 @@ async def send_sessions(
         ConfigError: A number out of range, an unknown policy, or not a URL.
         ReplicoreError: A client process does not start.
     """
-    census = take_census(sessions, by_time=sending.get("duration_s") is not None)
+    by_time = load.arrivals is None and sending.get("duration_s") is not None
+    census = take_census(sessions, by_time=by_time)
     plan = Plan(
         endpoints=tuple(endpoints),
         path=path,
@@ -112,6 +126,8 @@ async def send_sessions(
         processes=min(processes, load.concurrency or processes),
         **sending,
     )
+    for endpoint in plan.endpoints:
+        split_endpoint(endpoint)  # raises here, and not in a process that then is missing
     task = _Task(
         plan=plan,
         sessions=sessions,
@@ -120,16 +136,7 @@ async def send_sessions(
         stop=stop or asyncio.Event(),
         scraper=scraper,
     )
-    outcome, servers = await (_send_here if plan.processes == 1 else _send_spread)(task)
-    return Run(
-        warmup=_in_order(task.warmup),
-        records=_in_order(task.records),
-        client=outcome.client,
-        servers=tuple(servers),
-        stopped=outcome.stopped,
-        simulated=outcome.simulated,
-        processes=plan.processes,
-    )
+    return await (_send_here if plan.processes == 1 else _send_spread)(task)
 
 
 def _connections(load: Load, census: Census, endpoints: int) -> int:
@@ -141,7 +148,7 @@ def _connections(load: Load, census: Census, endpoints: int) -> int:
     return -(-most // max(1, endpoints))
 
 
-async def _send_here(task: _Task) -> tuple[Outcome, list[ServerSample]]:
+async def _send_here(task: _Task) -> Run:
     """Send with this process alone."""
     plan = task.plan
     feed = Listed(task.sessions)
@@ -152,10 +159,10 @@ async def _send_here(task: _Task) -> tuple[Outcome, list[ServerSample]]:
         async with _scraping(task, zero) as servers:
             driver = Driver(plan, feed, targets, tally, zero=zero, keep=task.keep)
             outcome = await drive(driver, plan, zero=zero, progress=task.progress, stop=task.stop)
-    return outcome, servers
+    return task.run(outcome, servers)
 
 
-async def _send_spread(task: _Task) -> tuple[Outcome, list[ServerSample]]:
+async def _send_spread(task: _Task) -> Run:
     """Send with several processes."""
     async with spread(task.plan) as processes:
         zero = time.perf_counter()
@@ -168,7 +175,7 @@ async def _send_spread(task: _Task) -> tuple[Outcome, list[ServerSample]]:
                 progress=task.progress,
                 stop=task.stop,
             )
-    return outcome, servers
+    return task.run(outcome, servers)
 
 
 @asynccontextmanager

@@ -87,7 +87,7 @@ def _judged(sides: Sides, first: Reading, second: Reading, statistic: str) -> Ju
 
 
 def _ratio(sides: Sides, first: Reading, second: Reading, statistic: str) -> Ratio:
-    better: Better = "higher" if QUANTITIES[sides.metric].higher_is_better else "lower"
+    better: Better = "higher" if QUANTITIES[sides.metric].rate else "lower"
     pairs = sides.pairing.values(first, second)
     if pairs is not None:
         return of_pairs(*pairs, statistic, block=sides.pairing.block, better=better)

@@ -42,18 +42,21 @@ class Quantity:
     Attributes:
         label: For tables.
         formula: In the symbols above.
-        higher_is_better: Else lower is.
-        unit: As printed: ``ms`` of values that are seconds, or ``/s``.
+        rate: Whether it is per second, and better if higher; else it is a time.
     """
 
     label: str
     formula: str
-    higher_is_better: bool = False
-    unit: str = "ms"
+    rate: bool = False
 
 
 _WINDOW = "in the steady window / its length"
 _RUN = "from the first send to the last end / that time"
+
+
+def _rate(label: str, formula: str) -> Quantity:
+    return Quantity(label=label, formula=formula, rate=True)
+
 
 QUANTITIES = {
     Metric.TTFT: Quantity(label="TTFT", formula="t₁ − s"),
@@ -68,48 +71,20 @@ QUANTITIES = {
     Metric.E2E_INTENDED: Quantity(
         label="E2E from the plan", formula="tₙ − the time the request should have been sent"
     ),
-    Metric.REQUEST_RATE: Quantity(
-        label="tok/s of a request", formula="n / (tₙ − s)", higher_is_better=True, unit="/s"
+    Metric.REQUEST_RATE: _rate("tok/s of a request", "n / (tₙ − s)"),
+    Metric.OUTPUT_RATE: _rate("output tok/s, steady", f"output tokens that arrived {_WINDOW}"),
+    Metric.TOTAL_RATE: _rate("total tok/s, steady", f"input and output tokens {_WINDOW}"),
+    Metric.REQUESTS_RATE: _rate("requests/s, steady", f"successful requests that ended {_WINDOW}"),
+    Metric.RUN_OUTPUT_RATE: _rate(
+        "output tok/s, whole run", f"output tokens of successful requests {_RUN}"
     ),
-    Metric.OUTPUT_RATE: Quantity(
-        label="output tok/s, steady",
-        formula=f"output tokens that arrived {_WINDOW}",
-        higher_is_better=True,
-        unit="/s",
+    Metric.RUN_TOTAL_RATE: _rate(
+        "total tok/s, whole run", f"input and output tokens of successful requests {_RUN}"
     ),
-    Metric.TOTAL_RATE: Quantity(
-        label="total tok/s, steady",
-        formula=f"input and output tokens {_WINDOW}",
-        higher_is_better=True,
-        unit="/s",
-    ),
-    Metric.REQUESTS_RATE: Quantity(
-        label="requests/s, steady",
-        formula=f"successful requests that ended {_WINDOW}",
-        higher_is_better=True,
-        unit="/s",
-    ),
-    Metric.RUN_OUTPUT_RATE: Quantity(
-        label="output tok/s, whole run",
-        formula=f"output tokens of successful requests {_RUN}",
-        higher_is_better=True,
-        unit="/s",
-    ),
-    Metric.RUN_TOTAL_RATE: Quantity(
-        label="total tok/s, whole run",
-        formula=f"input and output tokens of successful requests {_RUN}",
-        higher_is_better=True,
-        unit="/s",
-    ),
-    Metric.RUN_REQUESTS_RATE: Quantity(
-        label="requests/s, whole run",
-        formula=f"successful requests {_RUN}",
-        higher_is_better=True,
-        unit="/s",
-    ),
+    Metric.RUN_REQUESTS_RATE: _rate("requests/s, whole run", f"successful requests {_RUN}"),
 }
 
-LATENCIES = frozenset(metric for metric, it in QUANTITIES.items() if it.unit == "ms")
+LATENCIES = frozenset(metric for metric, it in QUANTITIES.items() if not it.rate)
 
 
 class Weight(Enum):

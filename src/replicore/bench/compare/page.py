@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from replicore.bench.compare.comparison import Comparison, Line, Pair
@@ -32,9 +32,10 @@ from replicore.bench.report.figure import (
     Trace,
     figure,
     interval,
+    limit_line,
     points,
 )
-from replicore.bench.report.markup import Markup, html_table, tag
+from replicore.bench.report.markup import Markup, html_table, note_list, tag
 from replicore.bench.report.shell import Section, page_shell
 from replicore.bench.report.words import percent
 from replicore.bench.stats.scaling import Ratio
@@ -51,23 +52,19 @@ def page(comparison: Comparison, *, command: str) -> str:
         *(section for pair in comparison.pairs for section in _pair(pair, notes)),
     ]
     if marked := list(notes):
-        sections.append(Section(title="Notes", body=[_list(marked)]))
+        sections.append(Section(title="Notes", body=[note_list(marked)]))
     sections.append(Section(title="Command", body=[tag("pre", command)]))
-    said = tag("ul", *(tag("li", conclusion(pair)) for pair in comparison.pairs), class_="notes")
+    said = note_list(map(conclusion, comparison.pairs))
     names = ", ".join(run.name for run in comparison.runs)
     return page_shell(
         f"Comparison of {len(comparison.runs)} runs", sections, subtitle=names, lead=said
     )
 
 
-def _list(lines: Sequence[str]) -> Markup:
-    return tag("ul", *(tag("li", line) for line in lines), class_="notes")
-
-
 def _runs(comparison: Comparison) -> Section:
     body = [html_table(("", *run_titles(comparison)), condition_rows(comparison))]
     if found := run_notes(comparison):
-        body.append(_list(found))
+        body.append(note_list(found))
     return Section(title="Runs", body=body)
 
 
@@ -79,22 +76,11 @@ def _pair(pair: Pair, notes: Footnotes) -> Iterator[Section]:
     rows = number_rows(pair, notes)
     body.append(html_table(heads(NUMBER_HEAD, pair), (_toned(r.cells, r.tone) for r in rows)))
     if said := sentences(pair):
-        body.append(_list(said))
+        body.append(note_list(said))
     yield Section(title=f"{second} against {first}", body=body)
     if fields_differ(pair):
-        table = _wrapping_table(heads(FIELD_HEAD, pair), field_rows(pair, notes))
+        table = html_table(heads(FIELD_HEAD, pair), field_rows(pair, notes), texts=True)
         yield Section(title=f"Fields of {first} and {second}", body=[table])
-
-
-def _wrapping_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
-    """Return a table of long texts: left aligned, over several lines where they need it."""
-    heading = tag("tr", *(tag("th", cell, scope="col", style="text-align: left") for cell in head))
-    body = (
-        tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in others))
-        for first, *others in rows
-    )
-    table = tag("table", tag("thead", heading), tag("tbody", *body), class_="facts")
-    return tag("div", table, class_="scroll")
 
 
 def _toned(cells: Sequence[str], tone: str) -> list[str]:
@@ -110,27 +96,17 @@ def _ratios(pair: Pair) -> Figure | None:
         return None
     groups = {word: [bar for bar in bars if bar.outcome == word] for word in _COLORS}
     first, second = pair.names
+    equal, _ = limit_line(1, "", color=SOFT, upright=True)
     return figure(
         f"{second} over {first}",
         [_trace(word, group) for word, group in groups.items() if group],
         x=Axis(title="ratio, with its 95 % interval", kind="log"),
         y=Axis(title="", ticks={bar.height: bar.label for bar in bars}),
-        marks=[(_ONE, None)],
+        marks=[(equal, None)],
         note="1 is equal; lower is better for times, higher for rates.",
         height=_FRAME_HEIGHT + _LINE_HEIGHT * len(bars),
         wide=True,
     )
-
-
-_ONE: dict[str, object] = {
-    "type": "line",
-    "yref": "paper",
-    "x0": 1,
-    "x1": 1,
-    "y0": 0,
-    "y1": 1,
-    "line": {"color": SOFT, "width": 1.5, "dash": "dash"},
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-import numpy as np
-
 from replicore.bench.compare.measured import PERCENTILES, Point
 from replicore.bench.stats.arrays import Floats
 from replicore.bench.stats.rates import Rate
 from replicore.bench.stats.scaling import (
     Better,
     Ratio,
-    Statistic,
     mean,
     paired_ratio,
+    quantile,
     scaling_efficiency,
 )
 from replicore.errors import UndefinedMetric
@@ -34,23 +32,8 @@ def of_pairs(first: Floats, second: Floats, statistic: str, *, block: int, bette
         UndefinedMetric: There are too few values.
     """
     p = PERCENTILES.get(statistic)
-    how = mean if p is None else _quantile(p)
+    how = mean if p is None else quantile(p)
     return paired_ratio(second, first, better=better, block=block, statistic=how)
-
-
-def _quantile(p: float) -> Statistic:
-    """Return numpy's quantile of finite values, in a fraction of its time: it is drawn often."""
-
-    def statistic(values: Floats) -> float:
-        place = (len(values) - 1) * p
-        below = int(place)
-        parted = np.partition(values, below)
-        low = float(parted[below])
-        if place == below:
-            return low
-        return low + (place - below) * (float(parted[below + 1 :].min()) - low)
-
-    return statistic
 
 
 def of_points(first: Point, second: Point, *, better: Better) -> Ratio:

@@ -9,7 +9,7 @@ from replicore.bench.compare.comparison import Comparison, Line, Pair, name_of
 from replicore.bench.compare.judging import Judged
 from replicore.bench.compare.meaning import QUANTITIES, Metric, Sameness
 from replicore.bench.compare.measured import RATE, Conditions, Measured, Point
-from replicore.bench.report.words import MISSING, decimal, milliseconds, span
+from replicore.bench.report.words import MISSING, decimal, milliseconds, optional, span
 
 NUMBER_HEAD = ("metric", "{first}", "{second}", "means the same", "{second} / {first}", "95 %", "")
 _NARROW = 0.02
@@ -60,8 +60,8 @@ def condition_rows(comparison: Comparison) -> list[tuple[str, ...]]:
         ("model", [_model(run.conditions) for run in runs]),
         ("load", [load(run.conditions) for run in runs]),
         ("requests", [_requests(run.conditions) for run in runs]),
-        ("tokens in, mean", [_optional(run.conditions.input_tokens) for run in runs]),
-        ("tokens out, mean", [_optional(run.conditions.output_tokens) for run in runs]),
+        ("tokens in, mean", [optional(run.conditions.input_tokens) for run in runs]),
+        ("tokens out, mean", [optional(run.conditions.output_tokens) for run in runs]),
         ("verdict on itself", [run.conditions.verdict or MISSING for run in runs]),
     ]
     return [(name, *cells) for name, cells in rows if set(cells) != {MISSING}]
@@ -95,10 +95,6 @@ def _requests(conditions: Conditions) -> str:
         return MISSING
     failed = f" and {conditions.failed:,} failed" if conditions.failed else ""
     return f"{conditions.succeeded:,}{failed}"
-
-
-def _optional(number: float | None) -> str:
-    return MISSING if number is None else decimal(number)
 
 
 def number_rows(pair: Pair, notes: Footnotes) -> list[NumberRow]:
@@ -142,14 +138,14 @@ def label(line: Line) -> str:
     quantity = QUANTITIES[line.metric]
     if line.statistic == RATE:
         return quantity.label
-    unit = " ms" if quantity.unit == "ms" else ""
+    unit = "" if quantity.rate else " ms"
     return f"{quantity.label}{unit} {line.statistic}"
 
 
 def _number(metric: Metric, point: Point | None) -> str:
     if point is None:
         return MISSING
-    show = milliseconds if QUANTITIES[metric].unit == "ms" else decimal
+    show = decimal if QUANTITIES[metric].rate else milliseconds
     interval = span(point.low, point.high, show)
     return f"{show(point.value)} ({interval})" if interval else show(point.value)
 
@@ -161,7 +157,7 @@ def outcome(line: Line) -> tuple[str, str]:
         return "", ""
     if not line.clear:
         return "", UNCLEAR
-    better = (ratio.value > 1) == QUANTITIES[line.metric].higher_is_better
+    better = (ratio.value > 1) == QUANTITIES[line.metric].rate
     return ("good", "better") if better else ("bad", "worse")
 
 

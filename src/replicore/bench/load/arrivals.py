@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,7 @@ class Constant:
     """Evenly spaced: request i leaves at i / rate."""
 
     rate_per_s: float
+    limit: ClassVar[int | None] = None
     kind: Literal["constant"] = field(default="constant", init=False)
 
     def __post_init__(self) -> None:
@@ -69,10 +70,6 @@ class Constant:
 
     def __str__(self) -> str:
         return f"{self.rate_per_s:g}/s"
-
-    @property
-    def limit(self) -> int | None:
-        return None
 
     def times(self, count: int, rng: np.random.Generator) -> Times:
         return np.arange(count) / self.rate_per_s
@@ -83,6 +80,7 @@ class Poisson:
     """Independent users: intervals are exponential with mean 1 / rate."""
 
     rate_per_s: float
+    limit: ClassVar[int | None] = None
     kind: Literal["poisson"] = field(default="poisson", init=False)
 
     def __post_init__(self) -> None:
@@ -90,10 +88,6 @@ class Poisson:
 
     def __str__(self) -> str:
         return f"poisson:{self.rate_per_s:g}"
-
-    @property
-    def limit(self) -> int | None:
-        return None
 
     def times(self, count: int, rng: np.random.Generator) -> Times:
         return np.cumsum(rng.exponential(1 / self.rate_per_s, count))
@@ -109,6 +103,7 @@ class Gamma:
 
     rate_per_s: float
     shape: float
+    limit: ClassVar[int | None] = None
     kind: Literal["gamma"] = field(default="gamma", init=False)
 
     def __post_init__(self) -> None:
@@ -118,10 +113,6 @@ class Gamma:
 
     def __str__(self) -> str:
         return f"gamma:{self.rate_per_s:g}:{self.shape:g}"
-
-    @property
-    def limit(self) -> int | None:
-        return None
 
     def times(self, count: int, rng: np.random.Generator) -> Times:
         scale = 1 / (self.rate_per_s * self.shape)
@@ -140,6 +131,7 @@ class Ramp:
     start_per_s: float
     end_per_s: float
     seconds: float
+    limit: ClassVar[int | None] = None
     kind: Literal["ramp"] = field(default="ramp", init=False)
 
     def __post_init__(self) -> None:
@@ -153,10 +145,6 @@ class Ramp:
 
     def __str__(self) -> str:
         return f"ramp:{self.start_per_s:g}..{self.end_per_s:g}:{self.seconds:g}s"
-
-    @property
-    def limit(self) -> int | None:
-        return None
 
     def times(self, count: int, rng: np.random.Generator) -> Times:
         due = np.arange(count, dtype=np.float64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -77,38 +76,3 @@ def message(role: str, content: bytes) -> bytes:
 
 def messages(*parts: bytes) -> bytes:
     return b"[%b]" % b",".join(parts)
-
-
-@dataclass(frozen=True, slots=True)
-class LaterTurn:
-    """Makes the body of a turn from the answers to the turns before it.
-
-    A dataclass and not a closure, so that it can be sent to another process.
-
-    Attributes:
-        opening: Messages before the first turn, as JSON; texts, where the route takes no messages.
-        asked: What each turn so far asks, this one included; JSON strings.
-    """
-
-    envelope: Envelope
-    opening: tuple[bytes, ...]
-    asked: tuple[bytes, ...]
-    output_tokens: int
-
-    def __call__(self, answers: Sequence[str]) -> bytes:
-        chat = self.envelope.api is Api.CHAT
-        prompt = self._chat(answers) if chat else self._text(answers)
-        return self.envelope.body(prompt, self.output_tokens)
-
-    def _chat(self, answers: Sequence[str]) -> bytes:
-        said = list(self.opening)
-        for question, answer in zip(self.asked[:-1], answers, strict=True):
-            said += [message("user", question), message("assistant", msgspec.json.encode(answer))]
-        return messages(*said, message("user", self.asked[-1]))
-
-    def _text(self, answers: Sequence[str]) -> bytes:
-        # Each part is a JSON string; without its quotes it may stand inside another one.
-        written = [part[1:-1] for part in self.opening]
-        for question, answer in zip(self.asked[:-1], answers, strict=True):
-            written += [question[1:-1], msgspec.json.encode(answer)[1:-1]]
-        return b'"%b"' % b" ".join([*written, self.asked[-1][1:-1]])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from replicore.bench.load.arrivals import Arrivals, Constant, Gamma, Poisson, Ramp, Trace
-from replicore.bench.load.data import read
+from replicore.bench.load.data.files import read
 from replicore.bench.load.lengths import Lengths
 from replicore.errors import ConfigError
 from replicore.units import parse_duration
@@ -35,7 +35,7 @@ def parse_arrivals(text: str) -> Arrivals:
     """
     kind, _, rest = text.strip().partition(":")
     try:
-        return _ARRIVALS[kind](rest) if rest else Constant(_number(kind.removesuffix("/s")))
+        return _ARRIVALS[kind](rest) if rest else Constant(_rate(kind))
     except (KeyError, ValueError):
         message = f"arrivals {quoted(text)} are of no form that is known; use {_ARRIVALS_HELP}"
         raise ConfigError(message) from None
@@ -62,7 +62,6 @@ def _trace(text: str) -> Arrivals:
 
 
 _ARRIVALS: Mapping[str, Callable[[str], Arrivals]] = {
-    "constant": lambda text: Constant(_rate(text)),
     "poisson": lambda text: Poisson(_rate(text)),
     "gamma": _gamma,
     "ramp": _ramp,

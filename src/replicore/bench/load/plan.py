@@ -5,16 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count, islice
+from typing import Protocol
 
 import numpy as np
 
 from replicore.bench.load.arrivals import Arrivals
-from replicore.bench.load.jobs import Session
+from replicore.bench.load.jobs import Job, Session
 from replicore.bench.load.seeds import Stream, generator
-from replicore.bench.load.sources import Source
 from replicore.errors import ConfigError
 
 _FIRST_GUESS = 1024
+
+
+class Source(Protocol):
+    """Sessions that are made up, of a trace, or of recorded texts."""
+
+    @property
+    def limit(self) -> int | None:
+        """Sessions that there are; None for any number."""
+        ...
+
+    @property
+    def default(self) -> int | None:
+        """Sessions that are sent where nothing else is asked for; None where that must be said."""
+        ...
+
+    def jobs(self, session: int, first: int) -> Sequence[Job]:
+        """Return the requests of a session, of which ``first`` is the first's index."""
+        ...
 
 
 def warmup_sessions(source: Source, requests: int) -> list[Session]:
@@ -39,9 +57,12 @@ def planned_sessions(
         duration_s: Of the arrivals; None for no end.
 
     Raises:
-        ConfigError: There are fewer arrivals or rows than requests, or neither has an end.
+        ConfigError: There are fewer arrivals or rows than requests, or none in the time, or neither
+            has an end.
     """
     most = _arrivals(arrivals, duration_s, seed)
+    if most == 0:
+        raise ConfigError(f"no request arrives within {duration_s:g} s; use a longer duration")
     sessions = islice(_all(source), most)
     if requests is not None:
         measured = _of_requests(sessions, requests, by_time=duration_s is not None)
@@ -112,6 +133,11 @@ def _timed(
     The warm-up is a piece of the same process, and the measured sessions follow without a gap: the
     first of them is due when the next one of the warm-up would have been.
     """
+    if arrivals.limit is not None and len(warmup) >= arrivals.limit:
+        raise ConfigError(
+            f"a warm-up of {len(warmup)} requests is too long for a trace of {arrivals.limit}",
+            hint="use a smaller --warmup",
+        )
     warm = arrivals.times(len(warmup) + 1, generator(seed, Stream.ARRIVALS, 1))
     times = arrivals.times(len(measured), _rng(seed))
     planned = chain(warm[:-1], warm[-1] + times - times[:1])

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from replicore.bench.load.arrivals import Load
 from replicore.bench.load.bodies import route, streamed
-from replicore.bench.load.exact import PromptFinder
 from replicore.bench.load.jobs import Session
-from replicore.bench.load.origins import find_origin
 from replicore.bench.load.plan import planned_sessions, warmup_sessions
+from replicore.bench.load.prompts.finder import PromptFinder
+from replicore.bench.load.prompts.tokenizers import ServerTokenizer, Tokenizer, open_tokenizer
 from replicore.bench.load.server import Headers, Server
-from replicore.bench.load.synthetic import Synthetic
-from replicore.bench.load.tokenizers import ServerTokenizer, Tokenizer, open_tokenizer
+from replicore.bench.load.sessions.origins import find_origin
+from replicore.bench.load.sessions.synthetic import Synthetic
 from replicore.bench.load.workload import Workload
 from replicore.errors import ConfigError
 

@@ -250,6 +250,11 @@ def plain(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
+def scaled(value: float | None, scale: float) -> float | None:
+    """Return a value in another unit; None stays None."""
+    return None if value is None else value * scale
+
+
 def short(values: Iterable[float | None]) -> list[float | None]:
     """Return the values with six digits: more cannot be seen, and a page holds many."""
     return [None if value is None else _short(value) for value in values]

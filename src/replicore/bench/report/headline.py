@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from replicore.bench.report.markup import Markup, html_table, tag
 from replicore.bench.report.words import (
@@ -86,7 +86,3 @@ def _goodput_tiles(total: Row) -> Iterator[Markup]:
 def _failure_tile(total: Row) -> Markup:
     unfinished = f", {total.unfinished} unfinished" if total.unfinished else ""
     return _tile("Failed", str(total.errors), "", f"of {total.requests:,} requests{unfinished}")
-
-
-def note_list(sentences: Iterable[str]) -> Markup:
-    return tag("ul", *(tag("li", sentence) for sentence in sentences), class_="notes")

@@ -29,20 +29,31 @@ def joined(parts: Iterable[str]) -> Markup:
 
 
 def html_table(
-    head: Iterable[str], rows: Iterable[Iterable[str]], *, total: Iterable[str] = ()
+    head: Iterable[str],
+    rows: Iterable[Iterable[str]],
+    *,
+    total: Iterable[str] = (),
+    texts: bool = False,
 ) -> Markup:
     """Return a table; the first column names its rows, the others are numbers.
 
     Args:
         total: A last row that sums up the others.
+        texts: The other columns are long texts, which wrap.
     """
     heading = tag("tr", *(tag("th", cell, scope="col") for cell in head))
     parts = [tag("thead", heading), tag("tbody", *map(_row, rows))]
     if cells := list(total):
         parts.append(tag("tfoot", _row(cells)))
-    return tag("div", tag("table", *parts), class_="scroll")
+    table = tag("table", *parts, class_="facts") if texts else tag("table", *parts)
+    return tag("div", table, class_="scroll")
 
 
 def _row(cells: Iterable[str]) -> Markup:
     first, *others = cells
     return tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in others))
+
+
+def note_list(sentences: Iterable[str]) -> Markup:
+    """Return sentences as a list."""
+    return tag("ul", *(tag("li", sentence) for sentence in sentences), class_="notes")

@@ -50,7 +50,7 @@ def _token_notes(result: BenchResult, total: Row) -> Iterator[str]:
     if not result.exact_prompts:
         found = sum(record.input_tokens or 0 for record in good)
         asked = sum(record.input_tokens_asked for record in good)
-        yield f"prompts are text, not token ids: {found} input tokens, {asked} asked"
+        yield f"prompts are of about the asked length: {found} input tokens, {asked} asked"
     elif any(record.input_tokens != record.input_tokens_asked for record in good):
         yield "the server counted other input lengths than were sent"
     output = sum(record.output_tokens or 0 for record in good)

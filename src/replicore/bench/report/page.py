@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from replicore.bench.record import BenchResult
 from replicore.bench.report import html_tables
-from replicore.bench.report.distributions import latency_charts
-from replicore.bench.report.headline import note_list, tiles, verdict_box
-from replicore.bench.report.health import client_charts, server_charts
-from replicore.bench.report.markup import joined, tag
-from replicore.bench.report.replicas import replica_charts
+from replicore.bench.report.charts.distributions import latency_charts
+from replicore.bench.report.charts.health import client_charts, server_charts
+from replicore.bench.report.charts.replicas import replica_charts
+from replicore.bench.report.charts.timeline import timeline
+from replicore.bench.report.headline import tiles, verdict_box
+from replicore.bench.report.markup import joined, note_list, tag
 from replicore.bench.report.shell import Section, page_shell
-from replicore.bench.report.timeline import timeline
 from replicore.bench.report.words import asked
 from replicore.bench.selfcheck.verdict import Verdict
 from replicore.bench.stats.summary import Summary

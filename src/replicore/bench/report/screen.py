@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from replicore.bench.report.looks import Line, painted
+from replicore.bench.report.view import Line
 
 
 class Screen:
@@ -36,3 +36,16 @@ class Screen:
         back = f"\x1b[{self._drawn}F\x1b[J" if self._drawn else ""
         self._console.file.write(back + text)
         self._console.file.flush()
+
+
+def painted(line: Line, width: int, *, colored: bool) -> str:
+    """Return a line of at most ``width`` characters with the codes of its looks.
+
+    Codes within its texts, such as those of a replica's name, are not passed on.
+    """
+    found = []
+    for text, look in line:
+        piece = "".join(c if c.isprintable() else "?" for c in text[:width])
+        width -= len(piece)
+        found.append(f"\x1b[{look}m{piece}\x1b[0m" if look and colored and piece else piece)
+    return "".join(found)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from replicore.bench.client.tick import ReplicaTick, Tick
-from replicore.bench.report.looks import ALARM, BOLD, CYAN, DIM, GREEN, PLAIN, Line
 from replicore.bench.report.pulse import SPAN_S, Pulse, sparkline, typical
 from replicore.bench.report.words import MISSING, decimal, milliseconds, optional
+
+# Parameters of the terminal's "select graphic rendition".
+PLAIN, BOLD, DIM, GREEN, CYAN, ALARM = "", "1", "2", "32", "36", "1;31"
+
+# Pieces of text with how each looks.
+Line: TypeAlias = list[tuple[str, str]]
 
 _BAR_CELLS = 28
 

@@ -10,10 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from replicore.bench.record import RequestRecord
 from replicore.bench.stats.arrays import Floats
 from replicore.bench.stats.bootstrap import moving_blocks
-from replicore.bench.stats.latency import Metric
 from replicore.bench.stats.rates import Rate
 from replicore.bench.stats.tails import student_t
 from replicore.errors import UndefinedMetric
@@ -129,35 +127,6 @@ def paired_ratio(
     return _ratio(value, draw, len(first) / length, better)
 
 
-def unpaired_ratio(
-    ours: Sequence[float] | Floats,
-    theirs: Sequence[float] | Floats,
-    *,
-    better: Better,
-    block: int = 10,
-    statistic: Statistic = mean,
-    seed: int = 0,
-) -> Ratio:
-    """Return a ratio of two series that have nothing in common; see :func:`paired_ratio`.
-
-    Raises:
-        UndefinedMetric: Fewer than five blocks of either, or their number is 0.
-    """
-    first, second = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
-    lengths = [_block_length(len(series), block) for series in (first, second)]
-    rng = np.random.default_rng(seed)
-
-    def draw() -> float:
-        mine = first[moving_blocks(len(first), lengths[0], rng)]
-        return _over(
-            statistic(mine), statistic(second[moving_blocks(len(second), lengths[1], rng)])
-        )
-
-    value = _over(statistic(first), statistic(second))
-    blocks = min(len(first) / lengths[0], len(second) / lengths[1])
-    return _ratio(value, draw, blocks, better)
-
-
 def _block_length(count: int, block: int) -> int:
     """Return the length of blocks: the root of the sample's, if values depend on each other.
 
@@ -197,30 +166,6 @@ def _ratio(value: float, draw: Callable[[], float], blocks: float, better: Bette
         # One more on each side: no finite number of resamples makes it 0.
         p_value=min(1.0, 2 * (float(fewer) + 1) / (_RESAMPLES + 1)),
     )
-
-
-def paired_values(
-    ours: Sequence[RequestRecord], theirs: Sequence[RequestRecord], metric: Metric
-) -> tuple[Floats, Floats]:
-    """Return a metric of the requests that both runs answered, in order, ``(pairs,)`` each.
-
-    Two runs with one workload and seed have the same request at the same index.
-    """
-    first, second = _by_index(ours, metric), _by_index(theirs, metric)
-    both = sorted(first.keys() & second.keys())
-    return np.array([first[index] for index in both]), np.array([second[index] for index in both])
-
-
-def _by_index(records: Sequence[RequestRecord], metric: Metric) -> dict[int, float]:
-    found = {}
-    for record in records:
-        if not record.succeeded:
-            continue
-        try:
-            found[record.index] = metric(record)
-        except UndefinedMetric:
-            continue
-    return found
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

@@ -62,6 +62,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="entry
         ready_s: From the deployment's start until every replica served.
         file: The run's own document, from the journal's folder.
         verdict: Whether the numbers can be trusted, and ``reasons`` why.
+        restarts: Of replicas, while it was made: streams go on elsewhere then, without an error.
         requests: Measured, failed ones included.
         errors: How many failed in which way.
     """
@@ -79,6 +80,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="entry
     simulated: bool
     verdict: str
     reasons: tuple[str, ...]
+    restarts: int = 0
     requests: int
     errors: dict[str, int]
     output_tokens_per_s: Rate | None

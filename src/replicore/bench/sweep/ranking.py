@@ -109,7 +109,7 @@ def _versus(winner: Cell, others: Sequence[Cell]) -> tuple[Versus, ...]:
         Versus(
             layout=other.layout,
             concurrency=other.concurrency,
-            value=winner.rate / other.rate,
+            value=winner.rate / other.rate if ratio is None else ratio.value,
             ratio=ratio,
             p_value=None if ratio is None else next(adjusted),
         )

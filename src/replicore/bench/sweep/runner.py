@@ -39,11 +39,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One run that was made."""
+    """One run that was made.
+
+    Attributes:
+        restarts: Of replicas, while it was made.
+    """
 
     result: BenchResult
     summary: Summary
     verdict: Verdict
+    restarts: int = 0
 
 
 Serve = Callable[[SweptLayout], AbstractAsyncContextManager[Served]]
@@ -108,9 +113,16 @@ class Sweeper:
 
     async def _point(self, point: Point, served: Served) -> None:
         ask = self._ask(point)
+        await served.wait_ready()
+        before = served.starts()
         result = await self._measure(served, ask)
         summary = summarize(result)
-        outcome = Outcome(result=result, summary=summary, verdict=judge(result, summary))
+        outcome = Outcome(
+            result=result,
+            summary=summary,
+            verdict=judge(result, summary),
+            restarts=served.starts() - before,
+        )
         run = _run_of(point, ask, served, outcome, self._keep(point, outcome))
         self._journal.append(run)
         self._watch.measured(run)
@@ -157,6 +169,7 @@ def _run_of(point: Point, ask: Ask, served: Served, outcome: Outcome, file: str)
         simulated=result.simulated,
         verdict=verdict.kind.value,
         reasons=verdict.reasons,
+        restarts=outcome.restarts,
         requests=len(result.records),
         errors=summary.errors,
         output_tokens_per_s=summary.total.output_tokens_per_s,

@@ -11,8 +11,9 @@ from replicore.bench.sweep.cells import Attainment, Cell, requests_to_be_sure
 from replicore.bench.sweep.entries import Run
 from replicore.bench.sweep.findings import Findings
 from replicore.bench.sweep.ranking import Scaling, Versus, Winner
+from replicore.deploy.placement import pluralize
 
-# With more, "almost sure" is all that can be said of a few repeats.
+# A few repeats carry no more certainty than this.
 _SUREST = 0.999
 
 
@@ -27,7 +28,8 @@ def headline(found: Findings) -> str:
     said = f"{best}: {winner.layout} at {winner.concurrency} in flight"
     said = f"{said}, with {decimal(winner.rate)} output tok/s"
     if not winner.others:
-        return said
+        ranked = {cell.layout for cell in found.cells if not cell.baseline}
+        return f"{said}, the only layout that meets the objectives" if len(ranked) > 1 else said
     return f"{said}, {versus(winner.others[0])}{_doubt(winner)}"
 
 
@@ -92,6 +94,7 @@ def notes(found: Findings) -> list[str]:
         *_simulated(found),
         *_winner_notes(found),
         *_error_notes(found),
+        *_restart_notes(found),
         *_verdict_notes(found),
         *_slot_notes(found),
     ]
@@ -133,6 +136,14 @@ def _error_notes(found: Findings) -> Iterator[str]:
         if cell.errors:
             kinds = sorted({kind for run in _runs(found, cell) for kind in run.errors})
             yield f"{cell}: {cell.errors} of {cell.requests} requests failed ({', '.join(kinds)})"
+
+
+def _restart_notes(found: Findings) -> Iterator[str]:
+    for cell in found.cells:
+        for run in _runs(found, cell):
+            if run.restarts:
+                times = pluralize(run.restarts, "time")
+                yield f"{cell}, repeat {run.repeat + 1}: a replica was restarted {times} meanwhile"
 
 
 def _verdict_notes(found: Findings) -> Iterator[str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from replicore.bench.sweep.candidates import choose_layouts
@@ -47,12 +48,16 @@ class Served:
         cores: Core range of each replica.
         slots: Requests that it works on at the same time, over all replicas.
         ready_s: From its start until every replica served.
+        wait_ready: Returns once every replica serves again, and raises what says why none will.
+        starts: Returns how often its replicas have been started.
     """
 
     url: str
     cores: tuple[str, ...]
     slots: int
     ready_s: float
+    wait_ready: Callable[[], Awaitable[None]]
+    starts: Callable[[], int]
 
 
 class Serving:
@@ -109,12 +114,17 @@ class Serving:
         try:
             async with running(deployment, folder=folder) as supervisor:
                 self._supervisor = supervisor
-                await supervisor.wait_ready(deployment.spec.supervisor.start_timeout)
+                wait_ready = partial(
+                    supervisor.wait_ready, deployment.spec.supervisor.start_timeout
+                )
+                await wait_ready()
                 yield Served(
                     url=supervisor.url,
                     cores=tuple(str(cores) for cores in deployment.layout.ranges),
                     slots=deployment.layout.replicas * deployment.layout.batch_size,
                     ready_s=time.monotonic() - started,
+                    wait_ready=wait_ready,
+                    starts=lambda: sum(one.incarnation for one in supervisor.replicas),
                 )
         finally:
             self._supervisor = None

@@ -10,10 +10,12 @@ from replicore.bench.compare.formats.source import Source
 
 
 def source(
-    document: Any, name: str = "result.json", beside: Mapping[str, Any] | None = None
+    document: Any,
+    name: str = "result.json",
+    beside: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> Source:
     """Return a document with its neighbours by their names."""
-    return Source(name, document, (beside or {}).get)
+    return Source(name, document, lambda other: (beside or {}).get(other, []))
 
 
 def record(index: int, *, ttft: float = 0.2, gap: float = 0.1, tokens: int = 3) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from replicore.bench.load.bodies import Envelope, streamed
 from replicore.bench.load.jobs import Job
-from replicore.bench.load.sizing import Prompts, id_pool, word_pool
+from replicore.bench.load.prompts.sizing import Prompts, id_pool, word_pool
 from replicore.bench.load.workload import Api, Workload
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -18,7 +18,6 @@ from replicore.errors import ConfigError
         ("10", Constant(10)),
         ("10/s", Constant(10)),
         ("0.5/s", Constant(0.5)),
-        ("constant:10", Constant(10)),
         ("poisson:10", Poisson(10)),
         ("poisson:10/s", Poisson(10)),
         ("gamma:10:0.5", Gamma(10, 0.5)),

@@ -169,3 +169,16 @@ def test_sessions_of_several_turns_arrive_as_sessions() -> None:
     sessions = list(plan(Turning(turns=3), Constant(1), requests=7))
 
     assert times(sessions, warmup=False) == [0, 1, 2]
+
+
+def test_time_in_which_nothing_arrives_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"no request arrives within 0\.001 s"):
+        plan(arrivals=Poisson(1), duration_s=0.001)
+
+
+def test_warmup_that_is_longer_than_the_trace_is_refused() -> None:
+    trace = Trace((0.0, 1.0, 2.0))
+    assert times(plan(arrivals=trace, warmup=2, requests=1), warmup=False) == [2.0]
+
+    with pytest.raises(ConfigError, match=r"warm-up of 3 requests .* trace of 3"):
+        plan(arrivals=trace, warmup=3, requests=1)

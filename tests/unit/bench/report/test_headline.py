@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replicore.bench.report.headline import note_list, tiles, verdict_box
+from replicore.bench.report.headline import tiles, verdict_box
 from replicore.bench.selfcheck.verdict import Kind, Verdict
 from replicore.bench.stats.summary import Rate
 from tests.unit.bench.report.runs import NOTHING, VALID, row, summary, values
@@ -59,7 +59,3 @@ def test_goodput_has_a_tile_only_with_objectives() -> None:
 
 def test_unfinished_requests_are_told_beside_the_failed_ones() -> None:
     assert "of 200 requests, 3 unfinished" in tiles(summary(row(unfinished=3)))
-
-
-def test_notes_are_text() -> None:
-    assert note_list(["<b>"]) == '<ul class="notes"><li>&lt;b&gt;</li></ul>'

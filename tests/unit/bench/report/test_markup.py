@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replicore.bench.report.markup import Markup, html_table, joined, tag
+from replicore.bench.report.markup import Markup, html_table, joined, note_list, tag
 
 
 def test_text_within_a_tag_is_escaped() -> None:
@@ -38,3 +38,7 @@ def test_table_names_its_rows_and_columns_for_screen_readers() -> None:
 
 def test_table_without_a_total_has_no_foot() -> None:
     assert "tfoot" not in html_table(("a",), [("x",)])
+
+
+def test_notes_are_text() -> None:
+    assert note_list(["<b>"]) == '<ul class="notes"><li>&lt;b&gt;</li></ul>'

@@ -72,7 +72,7 @@ def test_simulated_run_says_so() -> None:
 def test_notes_say_that_prompts_are_text() -> None:
     said = notes(run(record(input_tokens=12), exact_prompts=False), summary())
 
-    assert "prompts are text, not token ids: 12 input tokens, 10 asked" in said
+    assert "prompts are of about the asked length: 12 input tokens, 10 asked" in said
 
 
 def test_notes_say_that_the_server_counts_other_input_lengths() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
-from replicore.bench.report.looks import ALARM, PLAIN, Line
-from replicore.bench.report.screen import Screen
+from replicore.bench.report.screen import Screen, painted
+from replicore.bench.report.view import ALARM, PLAIN, Line
 
 RED: Line = [("ab", PLAIN), ("cd", ALARM)]
 
@@ -50,3 +51,18 @@ def test_clearing_what_was_never_drawn_does_nothing() -> None:
     drawn.clear()
 
     assert file.getvalue() == ""
+
+
+def test_line_has_the_codes_of_its_looks() -> None:
+    assert painted(RED, 80, colored=True) == "ab\x1b[1;31mcd\x1b[0m"
+
+
+@pytest.mark.parametrize(
+    ("width", "text"), [(3, "ab\x1b[1;31mc\x1b[0m"), (2, "ab"), (1, "a"), (0, "")]
+)
+def test_line_is_cut_without_its_codes_being_cut(width: int, text: str) -> None:
+    assert painted(RED, width, colored=True) == text
+
+
+def test_codes_within_a_text_do_not_reach_the_terminal() -> None:
+    assert painted([("r0\x1b[2J\n", PLAIN)], 80, colored=True) == "r0?[2J?"

@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from replicore.bench.client.tick import ReplicaTick, Tick
-from replicore.bench.report.looks import ALARM, DIM
 from replicore.bench.report.pulse import Pulse
-from replicore.bench.report.view import view
+from replicore.bench.report.view import ALARM, DIM, view
 
 START = Tick(done=0, total=20, warming=0, in_flight=4, errors=0, output_tokens=0, elapsed_s=0.0)
 

@@ -8,19 +8,15 @@ import numpy as np
 import pytest
 
 from replicore.bench.stats.arrays import Floats
-from replicore.bench.stats.latency import ttft
 from replicore.bench.stats.rates import Rate
 from replicore.bench.stats.scaling import (
     Better,
     holm,
     paired_ratio,
-    paired_values,
     quantile,
     scaling_efficiency,
-    unpaired_ratio,
 )
 from replicore.errors import UndefinedMetric
-from tests.unit.bench.stats.records import failed, record
 
 RNG = np.random.default_rng(6)
 PROMPTS = 1 + RNG.random(200)
@@ -54,13 +50,6 @@ def test_ratio_of_pairs_is_of_their_means() -> None:
     assert found.p_value < 0.001
 
 
-def test_pairing_removes_what_both_have_in_common() -> None:
-    paired = paired_ratio(PROMPTS * NOISE, PROMPTS, better="higher")
-    apart = unpaired_ratio(PROMPTS * NOISE, PROMPTS, better="higher")
-
-    assert paired.high - paired.low < 0.2 * (apart.high - apart.low)
-
-
 def test_no_difference_has_an_improbable_improvement_and_no_small_p() -> None:
     found = paired_ratio(PROMPTS, PROMPTS, better="higher")
 
@@ -80,13 +69,13 @@ def test_quantile_of_a_resample_is_numpys(p: float) -> None:
 
 
 def test_ratio_of_another_statistic() -> None:
-    found = unpaired_ratio(3 * PROMPTS, PROMPTS, better="higher", statistic=quantile(0.9))
+    found = paired_ratio(3 * PROMPTS, PROMPTS, better="higher", statistic=quantile(0.9))
 
     assert found.value == pytest.approx(3.0)
 
 
 def test_same_seed_gives_the_same_interval() -> None:
-    first, again = (unpaired_ratio(PROMPTS, NOISE, better="higher", seed=9) for _ in range(2))
+    first, again = (paired_ratio(PROMPTS, NOISE, better="higher", seed=9) for _ in range(2))
 
     assert first == again
 
@@ -97,24 +86,10 @@ def correlated(seed: int) -> Floats:
 
 
 def test_longer_blocks_widen_the_interval_of_a_correlated_series() -> None:
-    narrow = unpaired_ratio(correlated(1), correlated(2), better="higher", block=1)
-    wide = unpaired_ratio(correlated(1), correlated(2), better="higher", block=20)
+    narrow = paired_ratio(correlated(1), correlated(2), better="higher", block=1)
+    wide = paired_ratio(correlated(1), correlated(2), better="higher", block=20)
 
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
-
-
-def test_requests_are_paired_by_their_place_in_the_workload() -> None:
-    ours = [record(index=2, chunks=(2.0,)), record(index=0), failed(index=1)]
-    theirs = [record(index=0, chunks=(0.5,)), record(index=1), record(index=2, chunks=(4.0,))]
-    first, second = paired_values(ours, theirs, ttft)
-
-    assert (first.tolist(), second.tolist()) == ([1.0, 2.0], [0.5, 4.0])
-
-
-def test_request_without_the_metric_is_left_out_of_the_pairs() -> None:
-    first, _ = paired_values([record(chunks=())], [record()], ttft)
-
-    assert len(first) == 0
 
 
 def test_holm_adjusts_the_smallest_by_all_and_keeps_the_order() -> None:
@@ -143,7 +118,7 @@ def test_ratio_of_too_few_blocks_is_undefined() -> None:
 
 def test_ratio_to_nothing_is_undefined() -> None:
     with pytest.raises(UndefinedMetric, match="a ratio to 0"):
-        unpaired_ratio(PROMPTS, np.zeros(200), better="lower")
+        paired_ratio(PROMPTS, np.zeros(200), better="lower")
 
 
 def test_series_of_different_length_cannot_be_paired() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from replicore.bench.load.arrivals import Load
 from replicore.bench.load.workload import Lengths, Workload
@@ -38,6 +39,7 @@ def run(
     verdict: str = "VALID",
     errors: Mapping[str, int] | None = None,
     simulated: bool = False,
+    restarts: int = 0,
 ) -> Run:
     replicas, tp = (int(part) for part in layout.split("x")[:2])
     ranges = [range(index * tp, (index + 1) * tp) for index in range(replicas)]
@@ -56,6 +58,7 @@ def run(
         simulated=simulated,
         verdict=verdict,
         reasons=("the client was slow",) if verdict != "VALID" else (),
+        restarts=restarts,
         requests=len(ttft_s),
         errors=dict(errors or {}),
         output_tokens_per_s=found,
@@ -100,9 +103,9 @@ def answered(requests: int, *, concurrency: int = 1, seed: int = 0) -> BenchResu
     )
 
 
-def repeats(layout: str, rates: Sequence[float], **fields: object) -> list[Run]:
+def repeats(layout: str, rates: Sequence[float], **fields: Any) -> list[Run]:
     """Return a run of the layout for each rate, one in each repeat."""
-    return [run(layout, rate, repeat=index, **fields) for index, rate in enumerate(rates)]  # type: ignore[arg-type]
+    return [run(layout, rate, repeat=index, **fields) for index, rate in enumerate(rates)]
 
 
 def findings(

@@ -22,7 +22,9 @@ def test_layout_with_the_highest_rate_wins() -> None:
 
     assert winner is not None
     assert (winner.layout, winner.rate, winner.clear) == ("2x1", 150, True)
-    assert [(other.layout, other.value) for other in winner.others] == [("1x2", 1.5)]
+    (other,) = winner.others
+    assert other.layout == "1x2"
+    assert other.value == pytest.approx(1.5, abs=1e-3)
     assert winner.confidence == pytest.approx(1, abs=0.001)
 
 

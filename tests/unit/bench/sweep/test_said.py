@@ -47,6 +47,14 @@ def test_headline_where_nobody_meets_the_objective_names_the_closest() -> None:
     )
 
 
+def test_headline_says_where_only_one_layout_meets_the_objectives() -> None:
+    slow = repeats("1x2", [160, 161, 159], ttft_s=[0.9] * 20)
+
+    assert headline(findings(FAST + slow, slo=Objectives(ttft_s=0.5))) == (
+        "best: 2x1 at 4 in flight, with 150 output tok/s, the only layout that meets the objectives"
+    )
+
+
 def test_headline_of_a_sweep_that_is_not_finished_says_so() -> None:
     assert headline(findings(FAST)).startswith("best so far: 2x1 at 4 in flight")
 
@@ -97,6 +105,12 @@ def test_notes_tell_of_runs_that_are_not_to_be_believed() -> None:
 
     assert "2x1 at 4 in flight, repeat 2: CLIENT-BOUND: the client was slow" in told
     assert not any("TOO-FEW-SAMPLES" in note for note in told)
+
+
+def test_notes_tell_of_replicas_that_were_restarted_meanwhile() -> None:
+    told = notes(findings([run(restarts=2)]))
+
+    assert "2x1 at 4 in flight, repeat 1: a replica was restarted 2 times meanwhile" in told
 
 
 def test_notes_say_where_requests_wait_for_slots() -> None:

@@ -27,6 +27,8 @@ class Stage:
         self.asks: list[Ask] = []
         self.faults = faults
         self.before: Callable[[Ask], None] = lambda _: None
+        self.starts = 2
+        self.dead: ReplicaExited | None = None
 
     @asynccontextmanager
     async def serve(self, layout: SweptLayout) -> AsyncIterator[Served]:
@@ -34,9 +36,20 @@ class Stage:
         try:
             if str(layout) in self.faults:
                 raise self.faults[str(layout)]
-            yield Served(url="http://127.0.0.1:1", cores=("0", "1"), slots=8, ready_s=0.5)
+            yield Served(
+                url="http://127.0.0.1:1",
+                cores=("0", "1"),
+                slots=8,
+                ready_s=0.5,
+                wait_ready=self.wait_ready,
+                starts=lambda: self.starts,
+            )
         finally:
             self.log.append(f"stop {layout}")
+
+    async def wait_ready(self) -> None:
+        if self.dead is not None:
+            raise self.dead
 
     async def measure(self, served: Served, ask: Ask) -> BenchResult:
         self.before(ask)
@@ -141,6 +154,32 @@ def test_interrupted_sweep_stops_what_it_deployed_and_drops_the_run(journal: Jou
 
     assert stage.log[-1] == "stop 2x1"
     assert [point.concurrency for point in journal.kept.runs] == [1]
+
+
+def test_replica_that_is_restarted_meanwhile_is_kept_with_the_run(journal: Journal) -> None:
+    stage = Stage()
+
+    def restart(ask: Ask) -> None:
+        stage.starts += "4 in flight" in ask.title
+
+    stage.before = restart
+    asyncio.run(stage.sweeper(plan("2x1", (1, 4), repeats=1), journal).run())
+
+    assert [run.restarts for run in journal.kept.runs.values()] == [0, 1]
+
+
+def test_layout_whose_replica_dies_for_good_is_left_out_with_what_it_has(journal: Journal) -> None:
+    stage = Stage()
+
+    def kill(ask: Ask) -> None:
+        if "1 in flight" in ask.title:
+            stage.dead = ReplicaExited("r0 was killed by SIGKILL")
+
+    stage.before = kill
+    asyncio.run(stage.sweeper(plan("2x1", (1, 4), repeats=2), journal).run())
+
+    assert [point.concurrency for point in journal.kept.runs] == [1]
+    assert stage.log[-2:] == ["stop 2x1", "left out: r0 was killed by SIGKILL"]
 
 
 @pytest.mark.parametrize("error", [ConfigError("no such device"), ReplicoreError("disk full")])

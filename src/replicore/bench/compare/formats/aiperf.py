@@ -20,6 +20,7 @@ from replicore.bench.compare.formats.source import (
     objects,
     quotient,
     text,
+    tpot,
     whole,
 )
 from replicore.bench.compare.meaning import OWN_TOKENIZER, STREAM_END, Departure, Metric
@@ -158,7 +159,7 @@ def _requests(source: Source) -> list[Mapping[str, Any]]:
     lines = source.beside(source.name.replace("_aiperf.json", ".jsonl"))
     good = [
         line
-        for line in objects(lines)
+        for line in lines
         if at(line, "error") is None
         and at(line, "metadata", "was_cancelled") is not True
         and at(line, "metadata", "benchmark_phase") in (None, "profiling")
@@ -192,7 +193,7 @@ def _computed(
     rows = list(zip(times(ttft), times(e2e), tokens, strict=True))
     pace = {
         Metric.TPOT: values(
-            f"({e2e} − {ttft}) / ({name} − 1)", (_tpot(*row) for row in rows), counted
+            f"({e2e} − {ttft}) / ({name} − 1)", (tpot(*row) for row in rows), counted
         ),
         Metric.NORMALIZED: aside(
             values(f"{e2e} / {name}", (quotient(time, n) for _, time, n in rows), counted)
@@ -212,12 +213,6 @@ def _counted(requests: Sequence[object]) -> tuple[str, list[float | None]]:
     }
     name = _TOKENS if None in found[_USAGE] else _USAGE
     return name, found[name]
-
-
-def _tpot(ttft: float | None, e2e: float | None, tokens: float | None) -> float | None:
-    if ttft is None or e2e is None or tokens is None:
-        return None
-    return quotient(e2e - ttft, max(tokens - 1, 0))
 
 
 def _durations(block: object, name: str, key: str = "value") -> list[float]:

@@ -30,6 +30,7 @@ from replicore.bench.compare.meaning import (
     Metric,
 )
 from replicore.bench.compare.measured import (
+    PERCENTILES,
     Conditions,
     Measured,
     Reading,
@@ -122,7 +123,7 @@ def _summaries(benchmark: Mapping[str, Any]) -> dict[Metric, Reading]:
         block = at(benchmark, "metrics", name, "successful")
         if not whole(at(block, "count")):
             return None
-        points = {p: number(at(block, "percentiles", p)) for p in ("p50", "p90", "p95", "p99")}
+        points = {p: number(at(block, "percentiles", p)) for p in PERCENTILES}
         zeros = [ZEROS] if number(at(block, "min")) == 0 else []
         return of_summary(
             name,

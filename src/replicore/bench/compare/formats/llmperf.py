@@ -32,6 +32,7 @@ from replicore.bench.compare.formats.source import (
     objects,
     quotient,
     text,
+    tpot,
     whole,
 )
 from replicore.bench.compare.meaning import (
@@ -47,6 +48,7 @@ from replicore.bench.compare.meaning import (
     Metric,
 )
 from replicore.bench.compare.measured import (
+    PERCENTILES,
     Conditions,
     Measured,
     Reading,
@@ -107,11 +109,12 @@ def read(source: Source) -> list[Measured]:
     ]
 
 
-def _both(source: Source) -> tuple[object, list[Mapping[str, Any]]]:
+def _both(source: Source) -> tuple[object, Sequence[Mapping[str, Any]]]:
     """Return the summary and the responses, whichever of them was named."""
     if responses := objects(source.document):
-        return source.beside(source.name.replace(_RESPONSES, _SUMMARY)), responses
-    return source.document, objects(source.beside(source.name.replace(_SUMMARY, _RESPONSES)))
+        summaries = source.beside(source.name.replace(_RESPONSES, _SUMMARY))
+        return next(iter(summaries), None), responses
+    return source.document, source.beside(source.name.replace(_SUMMARY, _RESPONSES))
 
 
 def _notes(version: Version | None) -> list[str]:
@@ -206,10 +209,9 @@ def _conditions(
 def _summaries(summary: object, version: Version | None) -> dict[Metric, Reading]:
     def distribution(name: str, departures: Iterable[Departure]) -> Reading | None:
         prefix = f"results_{name}"
-        points = {p: number(at(summary, f"{prefix}_quantiles_{p}")) for p in ("p50", "p90", "p95")}
-        points |= {"p99": number(at(summary, f"{prefix}_quantiles_p99"))}
-        points |= {"mean": number(at(summary, f"{prefix}_mean"))}
-        return of_summary(prefix, points, departures=departures)
+        points = {p: number(at(summary, f"{prefix}_quantiles_{p}")) for p in PERCENTILES}
+        mean_s = number(at(summary, f"{prefix}_mean"))
+        return of_summary(prefix, {"mean": mean_s, **points}, departures=departures)
 
     zeros = (ZEROS,) if number(at(summary, f"results_{_TTFT}_min")) == 0 else ()
     latency, departures = _meaning_of_itl(version)
@@ -253,9 +255,10 @@ def _computed(
 
     latency, departures = _meaning_of_itl(version)
     per_token = (quotient(it.e2e_s, it.tokens) for it in requests)
-    tpot = f"({_E2E} − {_TTFT}) / ({_TOKENS} − 1)"
+    after_first = (tpot(it.ttft_s, it.e2e_s, it.tokens) for it in requests)
+    formula = f"({_E2E} − {_TTFT}) / ({_TOKENS} − 1)"
     derived = {
-        Metric.TPOT: values(tpot, map(_tpot, requests), (*_COUNTED, STREAM_END)),
+        Metric.TPOT: values(formula, after_first, (*_COUNTED, STREAM_END)),
         Metric.NORMALIZED: aside(values(f"{_E2E} / {_TOKENS}", per_token, (*_COUNTED, *_WHOLE))),
     }
     rates = (it.rate_per_s for it in requests)
@@ -266,9 +269,3 @@ def _computed(
         Metric.REQUEST_RATE: values(_RATE, rates, _meaning_of_rate(version)),
     }
     return present(derived) | present(own)
-
-
-def _tpot(request: _Request) -> float | None:
-    if request.e2e_s is None or request.ttft_s is None or (request.tokens or 0) < 2:
-        return None
-    return quotient(request.e2e_s - request.ttft_s, (request.tokens or 0) - 1)

@@ -147,8 +147,7 @@ def _records(source: Source, window: object) -> list[RequestRecord]:
     """Return the successful requests in the order of sending; of the window, if given."""
     listed = at(source.document, "records")
     if listed is None and (name := text(at(source.document, "records_file"))):
-        lines = objects(source.beside(name))
-        listed = [line for line in lines if line.get("warmup") is not True]
+        listed = [line for line in source.beside(name) if line.get("warmup") is not True]
     try:
         every = msgspec.convert(listed or [], list[RequestRecord])
     except msgspec.ValidationError as error:

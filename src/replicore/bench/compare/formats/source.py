@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,12 @@ class Source:
     Attributes:
         name: Of the file, without its folder.
         document: As parsed from JSON.
-        beside: Returns a parsed file of the same folder, ``.jsonl`` as a list; None without it.
+        beside: Returns the JSON objects of another file of the folder; none without it.
     """
 
     name: str
     document: Any
-    beside: Callable[[str], Any]
+    beside: Callable[[str], Sequence[Mapping[str, Any]]]
 
 
 def at(value: object, *keys: str) -> Any:
@@ -43,7 +43,7 @@ def number(value: object) -> float | None:
         return None
     try:
         found = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found if math.isfinite(found) else None
 
@@ -81,3 +81,10 @@ def quotient(numerator: float | None, denominator: float | None) -> float | None
     if numerator is None or not denominator:
         return None
     return numerator / denominator
+
+
+def tpot(ttft: float | None, e2e: float | None, tokens: float | None) -> float | None:
+    """Return (E2E - TTFT) / (n - 1); None where it is not defined."""
+    if ttft is None or e2e is None or tokens is None:
+        return None
+    return quotient(e2e - ttft, max(tokens - 1, 0))

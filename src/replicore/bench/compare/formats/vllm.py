@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from replicore.bench.compare.formats.source import (
     Source,
@@ -18,6 +19,7 @@ from replicore.bench.compare.formats.source import (
     numbers,
     quotient,
     text,
+    tpot,
     whole,
 )
 from replicore.bench.compare.meaning import (
@@ -152,18 +154,22 @@ class _Request:
 
     @property
     def tpot_s(self) -> float | None:
-        return sum(self.gaps_s) / (self.tokens - 1) if self.tokens > 1 else None
+        return tpot(self.ttft_s, self.e2e_s, self.tokens)
 
 
 def _requests(document: object) -> tuple[list[int], list[_Request]]:
     """Return which requests of ``--save-detailed`` succeeded, in the order of sending, and them."""
     ttfts = numbers(at(document, "ttfts"))
-    gaps = at(document, "itls") or []
-    tokens = numbers(at(document, "output_lens"))
-    if not len(ttfts) == len(gaps) == len(tokens):
+
+    def column(name: str) -> list[Any]:
+        found = at(document, name)
+        fits = isinstance(found, list) and len(found) == len(ttfts)
+        return found if fits else [None] * len(ttfts)
+
+    gaps, tokens = column("itls"), numbers(column("output_lens"))
+    if None in gaps or None in tokens:
         return [], []
-    errors = at(document, "errors") or [""] * len(ttfts)
-    starts = numbers(at(document, "start_times")) or [0.0] * len(ttfts)
+    errors, starts = column("errors"), numbers(column("start_times"))
     good = [place for place, ttft in enumerate(ttfts) if ttft and not errors[place]]
     good.sort(key=lambda place: starts[place] or 0.0)
     return good, [

@@ -1,0 +1,1 @@
+"""Files that requests come from: traces, prompts and conversations."""

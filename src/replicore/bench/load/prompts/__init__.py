@@ -1,0 +1,1 @@
+"""Prompts of a given number of tokens: what a token is, and how a prompt is made of many."""
