@@ -53,10 +53,14 @@ def write_result(
 
 
 def command() -> str:
-    """Return the command line as one would type it in the project's root."""
+    """Return the command line as one would type it in the project's root.
+
+    Absolute paths are of the machine that measured, and say nothing to anybody else.
+    """
     main = sys.modules["__main__"].__spec__
     program = ["-m", main.name] if main is not None else [Path(sys.argv[0]).name]
-    return shlex.join(["python", *program, *sys.argv[1:]])
+    given = ["PATH" if Path(word).is_absolute() else word for word in sys.argv[1:]]
+    return shlex.join(["python", *program, *given])
 
 
 def commit() -> str:

@@ -286,21 +286,14 @@ def _report(found: Findings, folder: Path, *, json: bool) -> None:
         sys.stdout.write(data.decode())
     else:
         print_findings(found)
-    _write(folder / "sweep.json", data)
-    _write(folder / "sweep.html", sweep_page(found, command=_command()).encode())
+    write_file(folder / "sweep.json", data)
+    write_file(folder / "sweep.html", sweep_page(found, command=_command()).encode())
     typer.echo(f"result: {folder / 'sweep.json'}", err=json)
     typer.echo(f"page: {folder / 'sweep.html'}", err=json)
 
 
 def _command() -> Sequence[str]:
     return ["replicore", *sys.argv[1:]]
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        write_file(path, data)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _exit(found: Findings, *, interrupted: bool) -> None:

@@ -108,7 +108,7 @@ def _sections(found: Findings, command: Sequence[str]) -> Iterator[Section]:
     if found.winner is not None and found.winner.others:
         yield _versus_section(found)
     if found.scalings:
-        body = [scaling(found), _scaling_table(found)]
+        body: list[Markup | Figure] = [scaling(found), _scaling_table(found)]
         yield Section(title="Scaling efficiency", body=body)
     if found.runs:
         yield Section(title="Runs, in the order they were made", body=[_runs_table(found)])

@@ -147,12 +147,17 @@ def _restart_notes(found: Findings) -> Iterator[str]:
 
 
 def _verdict_notes(found: Findings) -> Iterator[str]:
-    """Yield what keeps the numbers from being believed; few requests are told of already."""
-    for cell in found.cells:
-        for run in _runs(found, cell):
-            if run.verdict not in (Kind.VALID, Kind.TOO_FEW_SAMPLES):
-                reason = f": {run.reasons[0]}" if run.reasons else ""
-                yield f"{cell}, repeat {run.repeat + 1}: {run.verdict}{reason}"
+    """Yield what keeps runs from being believed; few requests are told of already."""
+    by_kind: dict[str, list[Run]] = {}
+    for run in found.runs:
+        if run.verdict not in (Kind.VALID, Kind.TOO_FEW_SAMPLES):
+            by_kind.setdefault(run.verdict, []).append(run)
+    for kind, runs in by_kind.items():
+        first = runs[0]
+        yield (
+            f"{len(runs)} of {pluralize(len(found.runs), 'run')} {kind}, the first {first.layout} "
+            f"at {first.concurrency} in flight, repeat {first.repeat + 1}: {first.reasons[0]}"
+        )
 
 
 def _runs(found: Findings, cell: Cell) -> list[Run]:

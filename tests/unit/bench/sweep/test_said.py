@@ -99,11 +99,13 @@ def test_notes_tell_of_failed_requests_with_their_kinds() -> None:
     assert "2x1 at 4 in flight: 1 of 20 requests failed (cut)" in notes(found)
 
 
-def test_notes_tell_of_runs_that_are_not_to_be_believed() -> None:
-    found = findings([run(verdict="CLIENT-BOUND", repeat=1), run("1x2", verdict="TOO-FEW-SAMPLES")])
-    told = notes(found)
+def test_notes_count_runs_that_are_not_to_be_believed_and_say_why() -> None:
+    bound = [run(verdict="CLIENT-BOUND", repeat=index) for index in (1, 2)]
+    told = notes(findings([*bound, run("1x2", verdict="TOO-FEW-SAMPLES")]))
 
-    assert "2x1 at 4 in flight, repeat 2: CLIENT-BOUND: the client was slow" in told
+    assert (
+        "2 of 3 runs CLIENT-BOUND, the first 2x1 at 4 in flight, repeat 2: the client was slow"
+    ) in told
     assert not any("TOO-FEW-SAMPLES" in note for note in told)
 
 
