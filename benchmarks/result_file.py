@@ -58,7 +58,8 @@ def command() -> str:
     Absolute paths are of the machine that measured, and say nothing to anybody else.
     """
     main = sys.modules["__main__"].__spec__
-    program = ["-m", main.name] if main is not None else [Path(sys.argv[0]).name]
+    name = main.name.removesuffix(".__main__") if main is not None else ""
+    program = ["-m", name] if name else [Path(sys.argv[0]).name]
     given = ["PATH" if Path(word).is_absolute() else word for word in sys.argv[1:]]
     return shlex.join(["python", *program, *given])
 

@@ -98,3 +98,23 @@ def test_readme_has_what_became_of_streams_whose_engine_was_killed() -> None:
     assert says(line, f"{rows[0]['runs']} times")
     assert says(line, f"0 of {rows[0]['streams']:,} each")
     assert says(line, f"{max(row['added_max_s'] for row in rows):.1f} s")
+
+
+def test_readme_has_what_the_gateway_costs_two_real_replicas() -> None:
+    *_, found = result("passthrough")["rows"]
+
+    row = readme_lines("`benchmarks/passthrough.py`")
+    assert says(row, f"{found['ratio_mean']:.2f}")
+    assert says(row, f"{found['ratio_low']:.2f} to {found['ratio_high']:.2f}")
+
+
+def test_readme_has_the_errors_of_load_generators_that_were_measured() -> None:
+    rows = [row for row in result("bench_accuracy")["rows"] if row["streams"] == 500]
+
+    line = readme_lines("`benchmarks/bench_accuracy/`")
+    for row in rows:
+        if row["tool"] not in ("replicore", "replicore, as read"):
+            assert says(line, f"{row['ttft_p50_ms']:.0f}")
+    (ours,) = [row for row in rows if row["tool"] == "replicore"]
+    assert says(line, f"{ours['ttft_p50_ms']:.2f}")
+    assert says(line, f"{ours['itl_p99_ms']:.1f}")

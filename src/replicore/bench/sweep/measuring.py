@@ -19,7 +19,6 @@ from replicore.bench.runner import run_bench
 from replicore.bench.sweep.plan import Point
 from replicore.bench.sweep.runner import Ask, Outcome
 from replicore.bench.sweep.serving import Served
-from replicore.errors import ReplicoreError
 
 _RUNS = "runs"
 
@@ -82,7 +81,7 @@ class RunFiles:
         """Write a run, and return its place from the folder.
 
         Raises:
-            ReplicoreError: It cannot be written.
+            ConfigError: It cannot be written.
         """
         file = f"{_RUNS}/{point.layout}-c{point.concurrency}-r{point.repeat + 1}.json"
         data = document(
@@ -93,9 +92,5 @@ class RunFiles:
             notes=notes(outcome.result, outcome.summary),
             verdict=outcome.verdict,
         )
-        try:
-            write_file(self.folder / file, data)
-        except OSError as error:
-            reason = error.strerror or error
-            raise ReplicoreError(f"{self.folder / file}: cannot be written: {reason}") from error
+        write_file(self.folder / file, data)
         return file
