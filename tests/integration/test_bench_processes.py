@@ -53,12 +53,15 @@ def send(*servers: Server, sessions: Any, concurrency: int = 4, **options: Any) 
 
 def workers() -> list[psutil.Process]:
     """The client processes of this test, in the order in which they were started."""
-    found = [
-        child
-        for child in psutil.Process().children()
-        if "replicore.bench.client.worker" in child.cmdline()
-    ]
-    return sorted(found, key=lambda process: process.pid)
+    found = [child for child in psutil.Process().children() if is_worker(child)]
+    return sorted(found, key=lambda child: child.pid)
+
+
+def is_worker(child: psutil.Process) -> bool:
+    try:
+        return "replicore.bench.client.worker" in child.cmdline()
+    except psutil.Error:  # a dead child of another test
+        return False
 
 
 def test_every_request_is_sent_once_by_its_process() -> None:
