@@ -74,7 +74,7 @@ def test_readme_has_the_rates_that_the_demo_measured() -> None:
         replicas, _, tp = label.partition("x")
         row = readme_lines(f"{replicas} × {pluralize(int(tp), 'core')}")
 
-        assert says(row, f"{summary['total']['output_tokens_per_s']:.1f}")
+        assert says(row, f"{summary['total']['output_tokens_per_s']['value']:.1f}")
 
 
 def test_readme_has_the_start_up_time_that_was_measured() -> None:
@@ -118,3 +118,9 @@ def test_readme_has_the_errors_of_load_generators_that_were_measured() -> None:
     (ours,) = [row for row in rows if row["tool"] == "replicore"]
     assert says(line, f"{ours['ttft_p50_ms']:.2f}")
     assert says(line, f"{ours['itl_p99_ms']:.1f}")
+
+
+def test_readme_has_the_time_to_the_first_request_that_was_measured() -> None:
+    median = result("first_request")["settings"]["median_s"]
+
+    assert says(readme_lines("`benchmarks/first_request.py`"), f"{median:.2f} s")
