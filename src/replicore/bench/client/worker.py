@@ -34,6 +34,7 @@ from replicore.bench.client.tick import Tick
 from replicore.bench.record import RequestRecord
 
 _REPORT_S = 0.1
+_READ_BYTES = 64 * 1024
 
 
 class _Worker:
@@ -79,8 +80,17 @@ class _Worker:
                 stop=self._stop,
             )
         send(self._writer, outcome)
-        with suppress(ConnectionError):  # the parent does not wait for it any more
-            await self._writer.drain()
+        await self._dismissed()
+
+    async def _dismissed(self) -> None:
+        """Wait until the parent closes the connection.
+
+        It may be sending sessions still, and what is sent to a closed connection is an error that
+        would take along all that it has not read.
+        """
+        with suppress(ConnectionError):
+            while await self._reader.read(_READ_BYTES):
+                pass
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
