@@ -18,6 +18,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 # linux/net_tstamp.h and asm-generic/socket.h; Python has no names for them.
@@ -146,11 +147,17 @@ class StampedConnector:
         return known
 
 
+def ask_for_stamps(sock: socket.socket) -> None:
+    """Have the kernel stamp what ``sock``, or a connection that it accepts, receives, if it can."""
+    if sys.platform == "linux":
+        with suppress(OSError):  # a kernel without them
+            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _RX_SOFTWARE | _SOFTWARE)
+
+
 async def _connect_to(sock: socket.socket, address: Any) -> None:
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if sys.platform == "linux":
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _RX_SOFTWARE | _SOFTWARE)
+    ask_for_stamps(sock)
     await asyncio.get_running_loop().sock_connect(sock, address)
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
+
+from replicore.http.stamped import ask_for_stamps
 
 _BACKLOG = 4096
-
-# Linux's, for which Python has no names: SO_TIMESTAMPING, and the two flags of software stamps.
-_SO_TIMESTAMPING = 37
-_SOFTWARE_STAMPS = (1 << 3) | (1 << 4)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -22,6 +19,5 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setblocking(False)
     # Else a token waits for the acknowledgement of the one before it, up to 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with suppress(OSError):
-        listener.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _SOFTWARE_STAMPS)
+    ask_for_stamps(listener)
     return listener
