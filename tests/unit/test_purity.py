@@ -18,6 +18,9 @@ import replicore
 ROOT = Path(replicore.__file__).parent
 
 PURE = [
+    "findings.py",
+    "engines/command.py",
+    "engines/recipe.py",
     "bench/record.py",
     "bench/stats/summary.py",
     "bench/client/stream.py",

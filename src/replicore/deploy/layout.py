@@ -36,7 +36,8 @@ class Layout:
     """A layout that fits.
 
     Attributes:
-        ranges: One core range for each replica; disjoint, of equal size, at least one.
+        ranges: One core range for each replica, of equal size, at least one; disjoint unless the
+            machine's ``sharing`` lets replicas have the same one.
         batch_size: Slots of each replica.
         max_model_len: Tokens per slot, prompt plus output.
         reason: What was chosen and why, in one line for people.

@@ -28,15 +28,18 @@ def find_blocks(tp: int, machine: Machine, *, within: CoreRange) -> tuple[CoreRa
 
 
 def place(count: int, tp: int, machine: Machine, *, within: CoreRange) -> tuple[CoreRange, ...]:
-    """Return ``count`` disjoint ranges of ``tp`` cores each, in order of core numbers.
+    """Return ``count`` ranges of ``tp`` cores each, in order of core numbers.
+
+    They are disjoint, except that as many as the machine's ``sharing`` are the same one; each has
+    one replica before any has two.
 
     Raises:
         InfeasiblePlan: ``within`` does not hold so many.
     """
     blocks = find_blocks(tp, machine, within=within)
-    if len(blocks) < count:
+    if len(blocks) * machine.sharing < count:
         raise InfeasiblePlan(explain_shortage(count, tp, machine, within=within))
-    return tuple(sorted(blocks[:count], key=lambda block: block.cores))
+    return tuple(sorted((blocks * machine.sharing)[:count], key=lambda block: block.cores))
 
 
 def explain_shortage(count: int, tp: int, machine: Machine, *, within: CoreRange) -> str:

@@ -44,10 +44,12 @@ class Room:
         return min(self.count_by_cores(tp), self.count_by_quota(tp), self.count_by_memory(tp))
 
     def count_by_cores(self, tp: int) -> int:
-        return len(find_blocks(tp, self.machine, within=self.free))
+        blocks = find_blocks(tp, self.machine, within=self.free)
+        return len(blocks) * self.machine.sharing
 
     def count_by_quota(self, tp: int) -> int:
-        return max(0, self.machine.core_limit - len(self.taken)) // tp
+        blocks = max(0, self.machine.core_limit - len(self.taken)) // tp
+        return blocks * self.machine.sharing
 
     def count_by_memory(self, tp: int) -> int:
         needed = self.replica_bytes(tp)

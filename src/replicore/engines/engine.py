@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from replicore.cores import CoreRange
+from replicore.engines.command import Command
+from replicore.engines.recipe import Recipe
 from replicore.hardware.machine import Machine
 from replicore.models.shape import Model, ModelShape
+
+PORTS_PER_REPLICA = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,12 @@ class ReplicaPlan:
         max_model_len: Tokens per slot, prompt plus output.
         host: Loopback address that the engine listens on.
         port: Its TCP port, reserved by the supervisor (see ``deploy/ports.py``).
+        replicas: Of the whole deployment, for what they share (host CPUs, a device's memory).
+        folder: The replica's own folder for what its engine writes while it runs; None where
+            nothing is to be written, as for a plan that is only printed.
+        first_port: First of ``PORTS_PER_REPLICA`` ports for the engine's own processes to find each
+            other; no other replica is given them. 0 leaves the choice to the engine.
+        artefact: Folder of what ``replicore compile`` made for it; None where there is none.
     """
 
     index: int
@@ -31,6 +41,10 @@ class ReplicaPlan:
     model: Model
     host: str
     port: int
+    replicas: int = 1
+    folder: Path | None = None
+    first_port: int = 0
+    artefact: Path | None = None
 
     @property
     def name(self) -> str:
@@ -43,23 +57,6 @@ class ReplicaPlan:
     @property
     def endpoint(self) -> str:
         return f"http://{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """A process to start.
-
-    Attributes:
-        argv: Program and arguments.
-        env: Variables set on top of the inherited environment.
-        unset: Inherited variables taken away.
-        affinity: CPUs that the process and all its threads are pinned to; None inherits.
-    """
-
-    argv: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
-    unset: tuple[str, ...] = ()
-    affinity: CoreRange | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +85,16 @@ class EngineTraits:
 
 
 class Engine(Protocol):
-    """A program that serves one replica. Implementations are built from the spec's ``[engine]``."""
+    """A program that serves one replica. Implementations are built from the spec's ``[engine]``.
+
+    Attributes:
+        starts_together: Replicas that may load at the same time; None for all of them.
+    """
 
     kind: str
     simulated: bool
     traits: EngineTraits
+    starts_together: int | None
 
     def check(self) -> None:
         """Validate ``engine.args`` and what the engine needs installed, before anything starts.
@@ -121,6 +123,17 @@ class Engine(Protocol):
 
         Raises:
             InfeasiblePlan: The engine has no such replica, whatever the memory.
+        """
+        ...
+
+    def recipe(self, replica: ReplicaPlan, machine: Machine) -> Recipe | None:
+        """Return what ``replicore compile`` makes for replicas such as this one; None for nothing.
+
+        All replicas of a deployment have equal recipes: it does not depend on which cores they
+        run on.
+
+        Raises:
+            ConfigError: The engine cannot be asked what it needs.
         """
         ...
 

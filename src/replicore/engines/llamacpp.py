@@ -11,7 +11,8 @@ from typing import NoReturn
 
 import msgspec
 
-from replicore.engines.engine import Command, ReplicaPlan
+from replicore.engines.command import Command
+from replicore.engines.engine import ReplicaPlan
 from replicore.engines.known import LLAMACPP
 from replicore.engines.llamacpp_memory import replica_memory_bytes
 from replicore.engines.llamacpp_options import (
@@ -59,6 +60,7 @@ class LlamaCpp:
     kind = "llamacpp"
     simulated = False
     traits = LLAMACPP
+    starts_together: int | None = None
 
     def __init__(
         self,
@@ -134,6 +136,9 @@ class LlamaCpp:
             max_model_len=max_model_len,
             options=parse_options(self._args),
         )
+
+    def recipe(self, replica: ReplicaPlan, machine: Machine) -> None:
+        """Nothing is made: the file is loaded as it is."""
 
     def command(self, replica: ReplicaPlan) -> Command:
         options = replica_options(replica, self._args)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from replicore.cores import CoreRange
+from replicore.cores import NO_CORES, CoreRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +14,23 @@ class NumaNode:
 
     index: int
     cores: CoreRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A process of somebody that has cores, or a device's memory.
+
+    Attributes:
+        cores: Those that it has, or may have where only its device is known.
+        pid: None where it is in another pid namespace.
+        command: As far as it is known, else empty.
+        memory_bytes: Device memory that it has; 0 where that is not known.
+    """
+
+    cores: CoreRange
+    pid: int | None = None
+    command: str = ""
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +49,9 @@ class Machine:
             None where all cores share ``memory_bytes``.
         legal_tp: Tensor-parallel degrees that the device supports; None where any works.
         aligned: Whether a replica's range must start on a multiple of its tp.
+        sharing: Replicas that may be given the same range; 1 keeps all ranges disjoint.
+        busy: Cores that other processes hold, whoever started them; none of them can be used.
+        holders: Who holds ``busy`` cores, or memory of cores that can be used all the same.
         note: One line about limits found (affinity, quota), or empty.
     """
 
@@ -44,13 +64,16 @@ class Machine:
     core_memory_bytes: int | None = None
     legal_tp: tuple[int, ...] | None = None
     aligned: bool = False
+    sharing: int = 1
+    busy: CoreRange = NO_CORES
+    holders: tuple[Holder, ...] = ()
     note: str = ""
 
     def replica_memory_bytes(self, tp: int) -> int:
         """Return the memory that one replica on ``tp`` cores can have, in bytes."""
         if self.core_memory_bytes is None:
             return self.memory_bytes
-        return tp * self.core_memory_bytes
+        return tp * self.core_memory_bytes // self.sharing
 
 
 class Hardware(Protocol):

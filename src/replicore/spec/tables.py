@@ -127,7 +127,10 @@ class VllmSpec(Table):
     )
     dtype: String = Field("auto", description="Type of weights and activations, as vLLM names it.")
     memory_fraction: Share = Field(
-        0.9, description="Share of a CUDA device's memory that a replica takes."
+        0.9, description="Share of a CUDA device's memory that its replicas take together."
+    )
+    replicas_per_device: PositiveInt = Field(
+        1, description="Replicas that share each CUDA device, its memory split evenly among them."
     )
     cpu_kv_cache: PositiveSize = Field(4 * GIB, description="KV cache of one replica on CPU cores.")
 
@@ -339,6 +342,11 @@ class SupervisorSpec(Table):
 
     start_timeout: PositiveDuration = Field(
         10 * MINUTE, description="Longest time from a replica's start until it is ready."
+    )
+    starts_together: Count = Field(
+        "auto",
+        description="Replicas that may load at the same time; the others wait for their turn. "
+        "`auto`: as many as the engine can stand.",
     )
     drain_timeout: Duration = Field(
         MINUTE, description="How long `replicore restart` waits for a replica's running requests."

@@ -13,7 +13,8 @@ from replicore.cores import CoreRange
 from replicore.deploy.deployment import Deployment
 from replicore.deploy.layout import Layout
 from replicore.deploy.status import UnitStatus
-from replicore.engines.engine import Command, EngineTraits, ReplicaPlan
+from replicore.engines.command import Command
+from replicore.engines.engine import EngineTraits, ReplicaPlan
 from replicore.errors import ReplicaStartError, UpstreamError
 from replicore.hardware.machine import Machine, NumaNode
 from replicore.http.fetch import fetch
@@ -51,6 +52,7 @@ class FakeEngine:
     kind = "fake"
     simulated = True
     traits = EngineTraits()
+    starts_together: int | None = None
 
     def __init__(self, *faults: str, program: str = sys.executable, refuse: bool = False) -> None:
         self._faults = faults
@@ -70,6 +72,9 @@ class FakeEngine:
         self, shape: ModelShape, *, tp: int, batch_size: int, max_model_len: int
     ) -> int:
         return 1
+
+    def recipe(self, replica: ReplicaPlan, machine: Machine) -> None:
+        return None
 
     def command(self, replica: ReplicaPlan) -> Command:
         script = (str(FAKE_ENGINE), f"--port={replica.port}", *self._faults)

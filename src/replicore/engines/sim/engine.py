@@ -6,7 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from replicore.engines.engine import Command, EngineTraits, ReplicaPlan
+from replicore.engines.command import Command
+from replicore.engines.engine import EngineTraits, ReplicaPlan
 from replicore.engines.readiness import (
     ask,
     check_health,
@@ -59,6 +60,7 @@ class SimEngine:
 
     kind = "sim"
     simulated = True
+    starts_together: int | None = None
 
     def __init__(self, spec: EngineSpec) -> None:
         self._spec = spec
@@ -90,6 +92,9 @@ class SimEngine:
         self, shape: ModelShape, *, tp: int, batch_size: int, max_model_len: int
     ) -> int:
         return PROCESS_BYTES
+
+    def recipe(self, replica: ReplicaPlan, machine: Machine) -> None:
+        return None
 
     def command(self, replica: ReplicaPlan) -> Command:
         sim = self._spec.sim

@@ -1,0 +1,25 @@
+"""A process to start, as an engine describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from replicore.cores import CoreRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A process to start.
+
+    Attributes:
+        argv: Program and arguments.
+        env: Variables set on top of the inherited environment.
+        unset: Inherited variables taken away.
+        affinity: CPUs that the process and all its threads are pinned to; None inherits.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
+    affinity: CoreRange | None = None
