@@ -99,6 +99,8 @@ class Unit:
     Args:
         changed: Called after every change of what :meth:`status` returns.
         incarnation: Starts so far.
+        turns: Shared by units of which only some may load at the same time; None lets it start at
+            once.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Unit:
         *,
         changed: Callable[[Unit], None],
         incarnation: int = 0,
+        turns: asyncio.Semaphore | None = None,
         start_process: Starter = Process.start,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
@@ -121,6 +124,7 @@ class Unit:
         self._limits = limits
         self._grace_s = limits.stop_grace_s
         self._changed = changed
+        self._turns = turns
         self._start_process = start_process
         self._clock = clock
         self._rng = rng or random.Random()
@@ -271,6 +275,26 @@ class Unit:
         return Event.START
 
     async def _starting(self) -> Event:
+        if self._turns is None:
+            return await self._load()
+        if not await self._take_turn(self._turns):
+            return Event.STOP
+        try:
+            return await self._load()
+        finally:
+            self._turns.release()
+
+    async def _take_turn(self, turns: asyncio.Semaphore) -> bool:
+        """Return whether it may load now; False where it is not wanted any more."""
+        turn = asyncio.ensure_future(turns.acquire())
+        await _first(asyncio.shield(turn), self._unwanted.wait())
+        if not self._unwanted.is_set():
+            return True
+        if not turn.cancel():
+            turns.release()
+        return False
+
+    async def _load(self) -> Event:
         self.incarnation += 1
         self._started_at, self._ready_at = self._clock(), None
         self.health = None
@@ -322,7 +346,8 @@ class Unit:
         return Event.CONDEMN
 
     async def _draining(self) -> Event:
-        process = self._live()
+        if (process := self.process) is None:  # it still waited for its turn
+            return Event.EXITED
         if self._ready_at is not None and not self._undrained.is_set():
             drained, hurried = self.program.drained(), self._undrained.wait()
             patience = self._limits.drain_timeout_s

@@ -89,7 +89,7 @@ class FakeProgram:
 class Stage:
     """A unit, and the processes that it has started."""
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
+    def __init__(self, limits: Limits = LIMITS, *, turns: asyncio.Semaphore | None = None) -> None:
         self.now = 0.0
         self.program = FakeProgram()
         self.processes: list[FakeProcess] = []
@@ -98,6 +98,7 @@ class Stage:
             self.program,
             limits,
             changed=lambda unit: None,
+            turns=turns,
             start_process=self._start,
             clock=lambda: self.now,
             rng=Random(0),
@@ -442,3 +443,61 @@ def test_close_between_stop_and_start_of_a_restart_ends_it() -> None:
             await restart
 
     play(scenario)
+
+
+def play_two(scenario: Callable[[Stage, Stage], Awaitable[None]]) -> None:
+    """Run a scenario on two units of which only one may load at a time; both are wanted."""
+
+    async def run() -> None:
+        turns = asyncio.Semaphore(1)
+        stages = [Stage(turns=turns) for _ in range(2)]
+        stages[0].program.unready_checks = 1_000_000
+        lives = [asyncio.create_task(stage.unit.run()) for stage in stages]
+        for stage in stages:
+            stage.unit.start()
+        try:
+            async with asyncio.timeout(5):
+                await settle()
+                await scenario(*stages)
+        finally:
+            for life in lives:
+                life.cancel()
+            await asyncio.gather(*lives, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def test_unit_waits_while_another_one_loads_and_then_starts() -> None:
+    async def scenario(first: Stage, second: Stage) -> None:
+        assert (len(first.processes), len(second.processes)) == (1, 0)
+
+        first.program.unready_checks = 0
+        await second.ready()
+
+        assert len(second.processes) == 1
+
+    play_two(scenario)
+
+
+def test_unit_starts_when_the_one_that_loads_dies() -> None:
+    async def scenario(first: Stage, second: Stage) -> None:
+        first.process.end(CRASH)
+        await second.unit.reach({State.READY})
+
+        assert len(second.processes) == 1
+
+    play_two(scenario)
+
+
+def test_unit_that_waits_for_its_turn_can_be_stopped_and_leaves_the_turn_to_others() -> None:
+    async def scenario(first: Stage, second: Stage) -> None:
+        second.unit.stop()
+        await second.unit.reach({State.STOPPED})
+        first.unit.stop()
+        await first.unit.reach({State.STOPPED})
+        second.unit.start()
+        await second.unit.reach({State.READY})
+
+        assert len(second.processes) == 1
+
+    play_two(scenario)
