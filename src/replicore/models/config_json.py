@@ -29,8 +29,11 @@ _MAX_MODEL_LEN = (
 )
 
 
-def read_config_shape(folder: Path) -> ModelShape:
+def read_config_shape(folder: Path, *, stored_bytes: int | None = None) -> ModelShape:
     """Return the shape of the model in ``folder``.
+
+    Args:
+        stored_bytes: Size of the weights, where neither they nor their index are in ``folder``.
 
     Raises:
         ModelError: A file or a key is missing or malformed; names it.
@@ -47,7 +50,7 @@ def read_config_shape(folder: Path) -> ModelShape:
         head_dim=head_dim,
         vocab=config.size(_VOCAB),
         max_model_len=config.size(_MAX_MODEL_LEN),
-        weight_bytes=weight_bytes(folder),
+        weight_bytes=weight_bytes(folder) if stored_bytes is None else stored_bytes,
         file_format="safetensors",
     )
 

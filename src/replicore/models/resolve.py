@@ -35,7 +35,7 @@ def resolve(spec: ModelSpec, *, cache: Path, progress: Progress | None = None) -
     path, revision = _locate(source, spec, cache, progress or Silent())
     return Model(
         source=spec.source,
-        served_name=spec.served_name or _served_name(source, path),
+        served_name=spec.served_name or served_name(source, path),
         path=path,
         shape=read_shape(path),
         revision=revision,
@@ -80,7 +80,8 @@ def _not_found_hint(path: Path) -> str | None:
     )
 
 
-def _served_name(source: Source, path: Path) -> str:
+def served_name(source: Source, path: Path) -> str:
+    """Return what clients call a model for which the spec has no name."""
     match source:
         case BuiltinSource(name):
             return name

@@ -44,13 +44,15 @@ class ModelShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model resolved to local files.
+    """A model resolved to local files, or outlined without them.
 
     Attributes:
         source: As written in the spec.
         served_name: The name that clients use.
         path: A ``.gguf`` file, or a folder with ``config.json``; absolute.
         revision: The commit that was resolved, for a hub model.
+        sizes_from: Where ``shape`` is from, for people, of a model whose files are not read; see
+            ``outline.py``. ``path`` then need not exist here.
     """
 
     source: str
@@ -58,3 +60,4 @@ class Model:
     path: Path
     shape: ModelShape
     revision: str | None = None
+    sizes_from: str | None = None
