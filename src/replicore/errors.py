@@ -7,6 +7,7 @@ Split by who must act::
         SpecError              ... a value of the spec file
         InfeasiblePlan         ... no layout does what the spec asks on this machine
       ModelError               the model's files cannot be found, read or downloaded
+      ArtefactError            a compiled model is missing or damaged, or could not be made
       DeploymentError          a deployment is in the way, or is not there
       ReplicaError
         ReplicaStartError      an engine runs, but is not the one that was planned
@@ -56,6 +57,10 @@ class InfeasiblePlan(ConfigError):
 
 class ModelError(ReplicoreError):
     """Raised when the model's files cannot be found, read or downloaded."""
+
+
+class ArtefactError(ReplicoreError):
+    """Raised when what ``replicore compile`` makes is missing, damaged or cannot be made."""
 
 
 class DeploymentError(ReplicoreError):

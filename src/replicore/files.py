@@ -1,9 +1,19 @@
-"""Writing files."""
+"""Files: where those go that can be made again, and how they are written."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+import platformdirs
+
+CACHE_VARIABLE = "REPLICORE_CACHE_DIR"
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be made or downloaded again."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    return Path(chosen) if chosen else platformdirs.user_cache_path("replicore")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -48,7 +48,11 @@ class Machine:
         core_memory_bytes: Memory of one core where each core has its own, as an accelerator's;
             None where all cores share ``memory_bytes``.
         legal_tp: Tensor-parallel degrees that the device supports; None where any works.
+        unverified_tp: Degrees that may work without the vendor's word for it: taken where a spec
+            asks for one of them, never chosen.
         aligned: Whether a replica's range must start on a multiple of its tp.
+        chip_cores: Cores of one chip, where a replica's range must have no gap and start with a
+            chip, or on a multiple of its tp where that is smaller; None where chips do not matter.
         sharing: Replicas that may be given the same range; 1 keeps all ranges disjoint.
         busy: Cores that other processes hold, whoever started them; none of them can be used.
         holders: Who holds ``busy`` cores, or memory of cores that can be used all the same.
@@ -63,11 +67,22 @@ class Machine:
     memory_bytes: int
     core_memory_bytes: int | None = None
     legal_tp: tuple[int, ...] | None = None
+    unverified_tp: tuple[int, ...] = ()
     aligned: bool = False
+    chip_cores: int | None = None
     sharing: int = 1
     busy: CoreRange = NO_CORES
     holders: tuple[Holder, ...] = ()
     note: str = ""
+
+    def step(self, tp: int) -> int | None:
+        """Return what a range of ``tp`` cores must start on a multiple of, without a gap.
+
+        None where any cores make a range.
+        """
+        if self.aligned:
+            return tp
+        return None if self.chip_cores is None else min(tp, self.chip_cores)
 
     def replica_memory_bytes(self, tp: int) -> int:
         """Return the memory that one replica on ``tp`` cores can have, in bytes."""

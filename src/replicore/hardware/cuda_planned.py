@@ -1,0 +1,47 @@
+"""CUDA devices of another machine, to plan for without having them. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from replicore.cores import CoreRange
+from replicore.errors import ConfigError
+from replicore.hardware.machine import Machine, NumaNode
+from replicore.units import parse_size
+from replicore.wording import quoted
+
+# Like MAX_CORE of cores.py, against a slip; no machine has nearly as many.
+MOST_DEVICES = 1024
+
+_FORM = re.compile(r"([0-9]{1,4}) ?x ?(.+)")
+
+
+def planned_devices(text: str, *, memory_fraction: float, sharing: int) -> Machine:
+    """Return a machine of alike devices on one island, as ``8x80GiB`` describes it.
+
+    Raises:
+        ConfigError: No number of devices, or no memory.
+    """
+    match = _FORM.fullmatch(text)
+    count = int(match[1]) if match else 0
+    if match is None or not 1 <= count <= MOST_DEVICES:
+        raise ConfigError(
+            f"engine.vllm.devices: {quoted(text)} is not a number of devices and the memory of "
+            f'each; write one from 1 to {MOST_DEVICES} and a size, such as "8x80GiB"'
+        )
+    try:
+        memory = int(parse_size(match[2]) * memory_fraction)
+    except ConfigError as error:
+        raise ConfigError(f"engine.vllm.devices: {error.message}") from error
+    cores = CoreRange.of(range(count))
+    return Machine(
+        kind="cuda",
+        name=f"{match[2]} CUDA device",
+        cores=cores,
+        core_limit=count,
+        numa=(NumaNode(index=0, cores=cores),),
+        memory_bytes=count * memory,
+        core_memory_bytes=memory,
+        sharing=sharing,
+        note="as engine.vllm.devices says; nothing was looked for",
+    )
