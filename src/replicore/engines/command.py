@@ -17,9 +17,13 @@ class Command:
         env: Variables set on top of the inherited environment.
         unset: Inherited variables taken away.
         affinity: CPUs that the process and all its threads are pinned to; None inherits.
+        segments: What the names in ``/dev/shm`` begin with by which its processes share memory.
+            They have all opened them by the time the replica is ready: the names are taken away
+            then, and the memory is freed with the last process, whatever is killed.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
     affinity: CoreRange | None = None
+    segments: tuple[str, ...] = ()

@@ -7,12 +7,14 @@ from types import MappingProxyType
 
 from replicore.engines.engine import Engine
 from replicore.engines.llamacpp import LlamaCpp
+from replicore.engines.neuron.engine import Neuron
 from replicore.engines.sim.engine import SimEngine
+from replicore.engines.vllm.engine import Vllm
 from replicore.errors import ConfigError
 from replicore.spec import EngineSpec
 
 _ENGINES: Mapping[str, Callable[[EngineSpec], Engine]] = MappingProxyType(
-    {"llamacpp": LlamaCpp, "sim": SimEngine}
+    {"llamacpp": LlamaCpp, "vllm": Vllm, "neuron": Neuron, "sim": SimEngine}
 )
 
 

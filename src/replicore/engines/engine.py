@@ -75,6 +75,8 @@ class EngineTraits:
             can be continued from the text already sent.
         forgets_penalties: Presence and frequency penalties count tokens of the output only, so
             they start anew where an output becomes part of a prompt.
+        reuse_port: Its server can share its port with the socket that reserves it (SO_REUSEPORT);
+            see ``deploy/ports.py`` for what is done otherwise. Only of engines that are started.
     """
 
     prompt_progress: bool = False
@@ -82,6 +84,7 @@ class EngineTraits:
     token_ids: bool = False
     text_continuation: bool = False
     forgets_penalties: bool = False
+    reuse_port: bool = True
 
 
 class Engine(Protocol):

@@ -6,7 +6,7 @@ from replicore.engines.engine import EngineTraits
 from replicore.openai import ModelCard
 
 LLAMACPP = EngineTraits(prompt_progress=True, prefix_cache=True, text_continuation=True)
-VLLM = EngineTraits(token_ids=True, prefix_cache=True, forgets_penalties=True)
+VLLM = EngineTraits(token_ids=True, prefix_cache=True, forgets_penalties=True, reuse_port=False)
 SIMULATOR = EngineTraits(token_ids=True)
 
 

@@ -78,6 +78,18 @@ async def check_served_name(replica: ReplicaPlan) -> None:
         check_planned(replica, "model.served_name", replica.model.served_name, found)
 
 
+async def check_max_model_len(replica: ReplicaPlan) -> None:
+    """Return when the model's card in ``/v1/models`` has the planned length, as vLLM's cards do.
+
+    Raises:
+        ReplicaStartError: It has another.
+    """
+    served = await ask(replica, "/v1/models", ModelList)
+    name = replica.model.served_name
+    found = next((card.max_model_len for card in served.data if card.id == name), None)
+    check_planned(replica, "layout.max_model_len", replica.max_model_len, found)
+
+
 async def check_token(replica: ReplicaPlan) -> None:
     """Return when the replica has generated a token: ``/health`` alone does not prove that it can.
 

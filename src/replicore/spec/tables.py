@@ -18,6 +18,7 @@ from replicore.spec.values import (
     Count,
     Endpoint,
     Host,
+    JsonTable,
     Location,
     Name,
     NaturalInt,
@@ -34,7 +35,7 @@ from replicore.spec.values import (
     Variables,
     read_text,
 )
-from replicore.units import GIB, MIB, MINUTE, Duration, format_duration
+from replicore.units import GIB, HOUR, MIB, MINUTE, Duration, format_duration
 
 Kind = Literal["llamacpp", "vllm", "neuron", "sim", "remote"]
 Policy = Literal[
@@ -125,6 +126,11 @@ class VllmSpec(Table):
     device: Literal["auto", "cuda", "cpu"] = Field(
         "auto", description="What the cores are. `auto`: CUDA devices where there are any."
     )
+    devices: String | None = Field(
+        None,
+        description="CUDA devices to plan for. Unset: those of the machine that this runs on.",
+        examples=["8x80GiB"],
+    )
     dtype: String = Field("auto", description="Type of weights and activations, as vLLM names it.")
     memory_fraction: Share = Field(
         0.9, description="Share of a CUDA device's memory that its replicas take together."
@@ -132,7 +138,15 @@ class VllmSpec(Table):
     replicas_per_device: PositiveInt = Field(
         1, description="Replicas that share each CUDA device, its memory split evenly among them."
     )
-    cpu_kv_cache: PositiveSize = Field(4 * GIB, description="KV cache of one replica on CPU cores.")
+    cpu_kv_cache: PositiveSize = Field(
+        4 * GIB,
+        description="KV cache of one replica on CPU cores; vLLM takes whole GiB for each rank.",
+    )
+    cores_per_rank: PositiveInt = Field(
+        1,
+        description="CPU cores of one tensor parallel rank, as its threads: `layout.tp = 32` with "
+        "16 is a tensor parallel degree of 2.",
+    )
 
 
 class OnDeviceSampling(Table):
@@ -141,6 +155,16 @@ class OnDeviceSampling(Table):
     do_sample: Bool = Field(True, description="Sample; otherwise the likeliest token is taken.")
     global_topk: PositiveInt = Field(
         64, description="Tokens that a request's own sampling settings choose from."
+    )
+    dynamic: Bool = Field(
+        True,
+        description="A request's own `temperature` and `top_p` count; otherwise all requests have "
+        "those of the compiled model.",
+    )
+    override: Bool = Field(
+        True,
+        description="Tell vLLM the same again when it serves, as AWS documents it; the compiled "
+        "model has it in any case.",
     )
 
 
@@ -155,18 +179,57 @@ class NeuronSpec(Table):
     lnc: Annotated[Literal[1, 2] | None, BeforeValidator(read_text)] = Field(
         None,
         description="Physical cores per logical core, for compiling and serving alike. "
-        "Unset: 2 on trn2 and trn3, 1 elsewhere.",
+        "Unset: what the machine is set to; of an `instance` that is not this machine, 2 on trn2 "
+        "and trn3, 1 elsewhere.",
         examples=[2],
     )
     generation: Literal["auto", "fork", "nxdi", "native"] = Field(
         "auto",
         description="Which vLLM for Neuron: the AWS fork, the plugin on NxD Inference, or the "
-        "plugin with its own models. `auto`: what `engine.python` has installed.",
+        "plugin with its own models. `auto`: what `engine.python` has installed; `fork` where that "
+        "is not asked, as for a plan or a script made on another machine.",
     )
     artefacts: Location | None = Field(
         None,
-        description="Folder of the compiled model. Unset: in the state folder.",
+        description="Folder of the compiled models, one folder in it for each. Unset: in the cache "
+        "folder.",
         examples=["artefacts/llama70b"],
+    )
+    model_type: String | None = Field(
+        None,
+        description="The model's family as `inference_demo` names it. Unset: what the model's "
+        "`config.json` says.",
+        examples=["llama"],
+    )
+    dtype: Literal["bfloat16", "float16", "float32"] = Field(
+        "bfloat16", description="Type of weights and activations."
+    )
+    max_context_length: PositiveInt | None = Field(
+        None,
+        description="Longest prompt that is compiled for, in tokens. Unset: `max_model_len`.",
+        examples=[8192],
+    )
+    fused_qkv: Bool = Field(
+        True, description="Keep the query, key and value weights of a layer as one matrix."
+    )
+    sequence_parallel: Bool = Field(
+        False, description="Split the work between attention and MLP over the tokens of a prompt."
+    )
+    bucketing: Bool = Field(
+        False,
+        description="Compile for several lengths, so that a short prompt does not take as long "
+        "as the longest. Compiling takes longer. Buckets that are given are used without it.",
+    )
+    context_buckets: Annotated[tuple[PositiveInt, ...], BeforeValidator(read_text)] = Field(
+        (),
+        description="Prompt lengths to compile for. Empty: with `bucketing`, powers of two.",
+        examples=[[2048, 4096, 8192]],
+    )
+    token_buckets: Annotated[tuple[PositiveInt, ...], BeforeValidator(read_text)] = Field(
+        (),
+        description="Sequence lengths to compile token generation for. Empty: with `bucketing`, "
+        "powers of two.",
+        examples=[[2048, 4096, 8192]],
     )
     shard_weights: Bool = Field(
         True,
@@ -177,11 +240,34 @@ class NeuronSpec(Table):
         (), description="Hand-written kernels to compile in.", examples=[["qkv", "attn", "mlp"]]
     )
     on_device_sampling: OnDeviceSampling = Field(default=OnDeviceSampling())
+    pad_token_id: NaturalInt | None = Field(
+        None,
+        description="Token that prompts are padded with while compiling. Unset: 0.",
+        examples=[2],
+    )
+    config: JsonTable = Field(
+        {},
+        description="More keys of vLLM's `override_neuron_config` (`native`: `neuron_config`).",
+        examples=[{"skip_warmup": False}],
+    )
     compile_args: Arguments = Field(
         (),
         description="More arguments of the compile command, passed through.",
-        examples=[["--enable-bucketing"]],
+        examples=[["--cc-pipeline-tiling-factor", "1"]],
     )
+    compile_timeout: PositiveDuration = Field(
+        2 * HOUR, description="Longest time that compiling may take."
+    )
+
+
+# What a profile of a simulated device has instead.
+_RATES = (
+    "prefill_tokens_per_s",
+    "prefill_slope",
+    "decode_tokens_per_s",
+    "decode_batch_slope",
+    "decode_context_slope",
+)
 
 
 class SimSpec(Table):
@@ -192,8 +278,35 @@ class SimSpec(Table):
         description="Cores of the simulated machine. Unset: as many as this machine has.",
         examples=[64],
     )
+    profile: Literal["trn2", "inf2", "h100", "cpu"] | None = Field(
+        None,
+        description="Device whose time the engine takes, with the model of `[model]` and the "
+        "replica's tp. Unset: the rates below.",
+        examples=["trn2"],
+    )
+    speed: PositiveNumber = Field(
+        1.0, description="How many times faster than life everything is; loads and faults are not."
+    )
+    batching: Literal["independent", "continuous", "static"] | None = Field(
+        None,
+        description="`continuous`: steps with the tokens of all sequences and parts of prompts, as "
+        "vLLM. `static`: prompts alone and first, as on Neuron. `independent`: every sequence at "
+        "its own pace. Unset: the profile's; without one, `independent`.",
+        examples=["continuous"],
+    )
+    kv_tokens: PositiveInt | None = Field(
+        None,
+        description="Tokens that the KV cache of a replica holds, with `continuous` batching. "
+        "Unset: what the profile's memory leaves; without one, `batch_size` x `max_model_len`.",
+        examples=[65_536],
+    )
     prefill_tokens_per_s: PositiveNumber = Field(
         20_000.0, description="Prompt tokens per second of one replica."
+    )
+    prefill_slope: NaturalNumber = Field(
+        0.0,
+        description="How much longer a prompt token takes with each 1,000 tokens before it, as a "
+        "share of it.",
     )
     decode_tokens_per_s: PositiveNumber = Field(
         200.0, description="Output tokens per second of one sequence that runs alone."
@@ -202,12 +315,29 @@ class SimSpec(Table):
         0.0,
         description="How much longer a step takes with each further sequence, as a share of it.",
     )
+    decode_context_slope: NaturalNumber = Field(
+        0.0,
+        description="How much longer a step takes with each 1,000 tokens that its sequences have "
+        "in the KV cache, as a share of it.",
+    )
     prefix_cache: Bool = Field(True, description="Skip the prefill of prompt blocks seen before.")
     faults: Arguments = Field(
         (),
         description="What goes wrong; `replicore sim --help` lists the kinds.",
         examples=[["slow-start=5", "crash-after-requests=100"]],
     )
+
+    @model_validator(mode="after")
+    def _check_time_is_given_once(self) -> Self:
+        fields = type(self).model_fields
+        rates = [key for key in _RATES if getattr(self, key) != fields[key].default]
+        if self.profile is not None and rates:
+            raise Conflict(
+                "profile",
+                f'"{self.profile}" says how fast the engine is, and so does {rates[0]}; '
+                "leave one of them out",
+            )
+        return self
 
 
 class RemoteSpec(Table):

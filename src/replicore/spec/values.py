@@ -16,6 +16,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    JsonValue,
     PlainSerializer,
     PlainValidator,
     ValidationInfo,
@@ -189,6 +190,13 @@ Arguments = Annotated[tuple[Argument, ...], BeforeValidator(read_text)]
 Variables = Annotated[
     dict[Annotated[str, AfterValidator(_variable_name)], Argument], BeforeValidator(read_text)
 ]
+
+JsonTable = Annotated[
+    dict[str, Annotated[JsonValue, BeforeValidator(read_text)]],
+    BeforeValidator(read_text),
+    WithJsonSchema({"type": "object", "format": "table"}),
+]
+"""A table with free keys, whose values are passed on as JSON."""
 
 Cores = Annotated[
     CoreRange,

@@ -10,6 +10,7 @@ from replicore.cores import CoreRange
 from replicore.engines.engine import ReplicaPlan
 from replicore.engines.readiness import (
     check_health,
+    check_max_model_len,
     check_planned,
     check_served_name,
     check_token,
@@ -80,6 +81,18 @@ def test_planned_name_among_the_served_ones_passes() -> None:
 def test_another_served_name_will_never_be_ready() -> None:
     with pytest.raises(ReplicaStartError, match=r'model.served_name: .*found "other"'):
         run_check(check_served_name, "/v1/models", 200, b'{"data": [{"id": "other"}]}')
+
+
+def test_planned_length_passes() -> None:
+    cards = b'{"data": [{"id": "x"}, {"id": "planned", "max_model_len": 64}]}'
+    run_check(check_max_model_len, "/v1/models", 200, cards)
+
+
+@pytest.mark.parametrize(("card", "found"), [('"max_model_len": 128', "128"), ('"n": 1', "None")])
+def test_another_length_will_never_be_ready(card: str, found: str) -> None:
+    cards = f'{{"data": [{{"id": "planned", {card}}}]}}'
+    with pytest.raises(ReplicaStartError, match=rf"layout.max_model_len: .*64; found {found}"):
+        run_check(check_max_model_len, "/v1/models", 200, cards.encode())
 
 
 def test_one_token_passes() -> None:

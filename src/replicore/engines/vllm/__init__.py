@@ -1,0 +1,1 @@
+"""vLLM on CUDA devices and on CPU cores."""
