@@ -1,0 +1,1 @@
+"""What can be said of a deployment before it starts, from its numbers alone."""
