@@ -1,0 +1,1 @@
+"""Shell scripts; those in ``scripts`` are the same for every deployment."""
