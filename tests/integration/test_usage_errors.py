@@ -31,7 +31,7 @@ BAD_COMMAND_LINES = [
     (["up", "--set", "layout.tpp=1"], 2, ["layout.tpp", "layout.tp?"]),
     (["up", "--set", "nonsense"], 2, ["nonsense"]),
     (["up", "--set", "engine.kind=vlm"], 2, ['"vlm"', "vllm"]),
-    (["up", "--set", "engine.kind=neuron"], 2, ["neuron", "these can: llamacpp, sim"]),
+    (["up", "--set", "engine.kind=neuron"], 2, ["engine.python", "vLLM for Neuron"]),
     (["up", "--set", "engine.kind=remote"], 2, ["remote", "endpoint"]),
     (["up", "--set", 'engine.args=["--n-bach", "7"]'], 2, ["--n-bach", "did you mean --n-batch?"]),
     (["up", "--set", 'engine.args=["--n-batch", "many"]'], 2, ["--n-batch", "many", "integer"]),

@@ -23,6 +23,9 @@ from replicore.wording import nearest
 COMMANDS = {
     "demo": "replicore.cli.demo:demo",
     "init": "replicore.cli.init:init_command",
+    "doctor": "replicore.cli.doctor:doctor",
+    "compile": "replicore.cli.compile:compile_command",
+    "artefacts": "replicore.cli.artefacts:artefacts",
     "up": "replicore.cli.deploy:up",
     "status": "replicore.cli.deploy:status",
     "logs": "replicore.cli.deploy:logs",
@@ -32,6 +35,7 @@ COMMANDS = {
     "down": "replicore.cli.deploy:down",
     "gateway": "replicore.cli.gateway:gateway",
     "keys": "replicore.cli.keys:keys",
+    "render": "replicore.cli.render:render",
     "bench": "replicore.cli.bench:bench",
     "bench selftest": "replicore.cli.selftest:selftest",
     "bench llmperf": "replicore.cli.llmperf:llmperf",

@@ -15,9 +15,11 @@ import typer
 import uvloop
 from rich.console import Console
 
+from replicore.cli.compile import compile_if_needed
 from replicore.cli.deployment_view import admin_line, counters, headline, troubles, units_table
 from replicore.cli.detach import let_go, run_detached
 from replicore.cli.download import shown_download
+from replicore.cli.findings import heed
 from replicore.cli.serving import serve
 from replicore.cli.settings import Set, settings_given
 from replicore.deploy import control
@@ -54,6 +56,9 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Gateway processes.")]
 Insecure = Annotated[
     bool, typer.Option("--insecure", help="Serve other machines without API keys.")
 ]
+CompileFirst = Annotated[
+    bool, typer.Option("--compile", help="Make first what replicas start from, if it is not there.")
+]
 ReadyFd = Annotated[int | None, typer.Option(hidden=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on as more is printed.")]
@@ -80,6 +85,7 @@ def up(
     port: Port = None,
     workers: Workers = None,
     insecure: Insecure = False,
+    compile_first: CompileFirst = False,
     set_: Set = None,
     ready_fd: ReadyFd = None,
 ) -> None:
@@ -100,7 +106,7 @@ def up(
     loaded = load_spec(spec, environ=os.environ, overrides={**given, **settings_given(set_ or [])})
     if detach and ready_fd is None:
         raise typer.Exit(run_detached(sys.argv[1:]))
-    _up(loaded, ready_fd)
+    _up(loaded, ready_fd, compile_first=compile_first)
 
 
 def status(name: NameArgument = None, json: Json = False) -> None:
@@ -171,11 +177,19 @@ def down(name: NameArgument = None) -> None:
     typer.echo(f"{folder.name} stopped", err=True)
 
 
-def _up(spec: Spec, ready_fd: int | None) -> None:
+def _up(spec: Spec, ready_fd: int | None, *, compile_first: bool) -> None:
     with shown_download() as progress:
         prepared = prepare(spec, progress=progress)
+    if compile_first:
+        compile_if_needed(prepared)
     deployment, folder = lay_out_and_claim(prepared, state_root())
-    _say_layout(deployment)
+    try:
+        _say_layout(deployment)
+        if not compile_first:  # what was to be said has been said before it compiled
+            heed(deployment)
+    except BaseException:
+        folder.close()
+        raise
 
     def announce(url: str) -> None:
         typer.echo(f"ready {url}/v1")

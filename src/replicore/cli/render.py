@@ -110,6 +110,7 @@ def _print(files: Sequence[RenderedFile], *, separated: bool) -> None:
 
 
 def _write(files: Sequence[RenderedFile], folder: Path) -> None:
+    path = folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file in files:
@@ -117,5 +118,7 @@ def _write(files: Sequence[RenderedFile], folder: Path) -> None:
             write_atomically(path, file.text.encode())
             path.chmod(0o755 if file.is_script else 0o644)
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written ({error.strerror})") from error
+        raise ConfigError(
+            f"--output: {path} cannot be written ({error.strerror}); give another folder"
+        ) from error
     typer.echo(f"wrote {', '.join(file.name for file in files)} to {folder}", err=True)

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from replicore.engines.sim.options import SimOptions, fault_lines
+from replicore.engines.sim.profiles import PROFILES, Batching
 from replicore.engines.sim.program import run
 from replicore.engines.sim.scheduler import Timing
+from replicore.engines.sim.shapes import SHAPES
 
 _DEFAULT = SimOptions()
 _TIMING = Timing()
@@ -34,12 +36,32 @@ def sim(
     prefill_tokens_per_s: Annotated[
         float, typer.Option(help="Prompt tokens per second, all requests together.")
     ] = _TIMING.prefill_tokens_per_s,
+    prefill_slope: Annotated[
+        float, typer.Option(help="How much longer a prompt token takes with each 1,000 before it.")
+    ] = _TIMING.prefill_slope,
     decode_tokens_per_s: Annotated[
         float, typer.Option(help="Output tokens per second of a sequence that runs alone.")
     ] = _TIMING.decode_tokens_per_s,
     decode_batch_slope: Annotated[
         float, typer.Option(help="How much longer a step takes with each further sequence.")
     ] = _TIMING.decode_batch_slope,
+    decode_context_slope: Annotated[
+        float, typer.Option(help="How much longer a step takes with each 1,000 tokens in it.")
+    ] = _TIMING.decode_context_slope,
+    profile: Annotated[
+        str | None, typer.Option(help=f"Device, instead of the rates: {', '.join(PROFILES)}.")
+    ] = _DEFAULT.profile,
+    tp: Annotated[int, typer.Option(help="Cores of the device.")] = _DEFAULT.tp,
+    shape: Annotated[
+        str, typer.Option(help=f"Model on the device: {', '.join(SHAPES)}, or KEY=VALUE,...")
+    ] = _DEFAULT.shape,
+    batching: Annotated[
+        Batching | None, typer.Option(help="The profile's where there is one.")
+    ] = _DEFAULT.batching,
+    kv_tokens: Annotated[
+        int | None, typer.Option(help="Tokens that the KV cache holds.")
+    ] = _DEFAULT.kv_tokens,
+    speed: Annotated[float, typer.Option(help="Times faster than life.")] = _DEFAULT.speed,
     prefix_cache: Annotated[
         bool, typer.Option(help="Skip the prefill of prompt blocks seen before.")
     ] = _DEFAULT.prefix_cache,
@@ -60,9 +82,17 @@ def sim(
         max_model_len=max_model_len,
         timing=Timing(
             prefill_tokens_per_s=prefill_tokens_per_s,
+            prefill_slope=prefill_slope,
             decode_tokens_per_s=decode_tokens_per_s,
             decode_batch_slope=decode_batch_slope,
+            decode_context_slope=decode_context_slope,
         ),
+        profile=profile,
+        tp=tp,
+        shape=shape,
+        batching=batching,
+        kv_tokens=kv_tokens,
+        speed=speed,
         prefix_cache=prefix_cache,
         faults=tuple(fault or ()),
         fault_once_file=fault_once_file,

@@ -36,6 +36,7 @@ from replicore.bench.sweep.plan import (
 )
 from replicore.bench.sweep.runner import Sweeper
 from replicore.bench.sweep.serving import Serving, swept_spec
+from replicore.cli.compile import compile_if_needed
 from replicore.cli.download import shown_download
 from replicore.cli.serving import StopSignals
 from replicore.cli.settings import Set, settings_given
@@ -79,6 +80,9 @@ Alone = Annotated[
     bool, typer.Option("--scaling/--no-scaling", help="Measure one replica alone, too.")
 ]
 Processes = Annotated[int, typer.Option(min=1, help="Processes of the load client.")]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="First compile what a layout needs and does not have.")
+]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the sweep in the folder, or the newest.")
 ]
@@ -99,6 +103,7 @@ def sweep(
     ignore_eos: IgnoreEos = True,
     scaling: Alone = True,
     processes: Processes = 1,
+    compile_: Compile = False,
     resume: Resume = False,
     output: Output = None,
     set_: Set = None,
@@ -122,8 +127,7 @@ def sweep(
     serving, machine = _serving(loaded)
     chosen = serving.candidates() if layouts.strip() == AUTO else parse_layouts(layouts)
     plan = _plan(loaded, chosen, concurrency, repeats=repeats, scaling=scaling)
-    for arm in plan.arms:
-        serving.check(arm.layout)
+    _check(plan, serving, compile_missing=compile_)
     folder = output or _default_folder(loaded.name, resume=resume)
     begun = _begun(loaded, machine, client, plan)
     with opened(folder, begun, resume=resume) as journal:
@@ -132,6 +136,17 @@ def sweep(
         found = _findings(loaded, plan, journal)
     _report(found, folder, json=json)
     _exit(found, interrupted=interrupted)
+
+
+def _check(plan: SweepPlan, serving: Serving, *, compile_missing: bool) -> None:
+    """Refuse, before anything is measured, what cannot be deployed."""
+    for arm in plan.arms:
+        serving.check(arm.layout)
+    for arm in plan.arms:
+        if compile_missing:
+            compile_if_needed(serving.prepared_for(arm.layout))
+        else:
+            serving.check_compiled(arm.layout)
 
 
 def _serving(spec: Spec) -> tuple[Serving, Machine]:

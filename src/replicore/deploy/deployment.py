@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from replicore.cores import NO_CORES, CoreRange
 from replicore.deploy.layout import Layout, choose_layout
+from replicore.deploy.ports import HOST
 from replicore.deploy.state import Claims, DeploymentFolder
 from replicore.engines.create import create_engine
-from replicore.engines.engine import Engine
+from replicore.engines.engine import Engine, ReplicaPlan
 from replicore.engines.sim.engine import simulated_model
-from replicore.errors import InfeasiblePlan
-from replicore.gateway.settings import settings_of
+from replicore.errors import ConfigError, InfeasiblePlan
+from replicore.files import cache_folder
+from replicore.gateway.settings import check_settings, settings_of
 from replicore.hardware.machine import Machine
+from replicore.models.outline import outline as model_outline
 from replicore.models.progress import Progress
 from replicore.models.resolve import resolve
 from replicore.models.shape import Model
 from replicore.spec import Spec
-
-CACHE_VARIABLE = "REPLICORE_CACHE_DIR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +40,11 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What is deployed."""
+    """What is deployed.
+
+    Attributes:
+        planned_replicas: How many there are to be, where fewer are run: a compile runs the first.
+    """
 
     name: str
     spec: Spec
@@ -50,6 +52,7 @@ class Deployment:
     machine: Machine
     model: Model
     layout: Layout
+    planned_replicas: int | None = None
 
     @property
     def claimed_cores(self) -> CoreRange:
@@ -58,29 +61,68 @@ class Deployment:
             return NO_CORES
         return CoreRange.of(core for cores in self.layout.ranges for core in cores)
 
+    @property
+    def starts_together(self) -> int:
+        """How many replicas may load at the same time, at most all of them."""
+        wanted, replicas = self.spec.supervisor.starts_together, self.layout.replicas
+        limit = self.engine.starts_together if wanted == "auto" else wanted
+        return min(limit or replicas, replicas)
 
-def cache_folder() -> Path:
-    """Return the folder for what can be made or downloaded again."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else platformdirs.user_cache_path("replicore")
+    def plan(
+        self,
+        index: int,
+        *,
+        port: int,
+        first_port: int = 0,
+        folder: Path | None = None,
+        artefact: Path | None = None,
+    ) -> ReplicaPlan:
+        """Return what a replica's engine needs to know; :class:`ReplicaPlan` has the meanings."""
+        return ReplicaPlan(
+            index=index,
+            cores=self.layout.ranges[index],
+            batch_size=self.layout.batch_size,
+            max_model_len=self.layout.max_model_len,
+            model=self.model,
+            host=HOST,
+            port=port,
+            replicas=self.planned_replicas or self.layout.replicas,
+            folder=folder,
+            first_port=first_port,
+            artefact=artefact,
+        )
 
 
-def prepare(spec: Spec, *, progress: Progress | None = None) -> Prepared:
+def prepare(
+    spec: Spec,
+    *,
+    progress: Progress | None = None,
+    outline: bool = False,
+    elsewhere: bool = False,
+) -> Prepared:
     """Check the engine, look at the machine and get the model; may download, for minutes.
+
+    Args:
+        outline: Take the model's shape without its weights, ask the engine's environment nothing,
+            and read no file that the gateway needs: enough to plan, print and check a deployment
+            anywhere, not to start it.
+        elsewhere: Take a machine that the spec only plans for; an outline always does.
 
     Raises:
         ConfigError: The engine is not there or refuses its options, there is no such device, or
             the gateway cannot do what is asked of it.
         ModelError: The model cannot be had.
     """
-    settings_of(spec.gateway)  # refuses what the gateway cannot do, before a download
     engine = create_engine(spec.engine)
-    engine.check()
-    machine = engine.detect()
-    if engine.simulated:
-        model = simulated_model(spec.model)
+    if outline:
+        check_settings(spec.gateway)
     else:
-        model = resolve(spec.model, cache=cache_folder(), progress=progress)
+        settings_of(spec.gateway)  # refuses what the gateway cannot do, before a download
+        engine.check()
+    machine = engine.detect()
+    if not (outline or elsewhere):
+        check_here(machine)
+    model = _model(spec, engine, progress, outline=outline)
     return Prepared(
         spec=spec,
         engine=engine,
@@ -88,6 +130,28 @@ def prepare(spec: Spec, *, progress: Progress | None = None) -> Prepared:
         model=model,
         legal_tp=engine.legal_tp(machine, model.shape),
     )
+
+
+def check_here(machine: Machine) -> None:
+    """Check that replicas can be started on a machine.
+
+    Raises:
+        ConfigError: It is one that the spec only plans for.
+    """
+    if machine.planned_by is not None:
+        raise ConfigError(
+            f"{machine.planned_by} plans for another machine than this one, so no replica can be "
+            "started here; unset the key to take what is here",
+            hint="`replicore doctor` and `replicore render` work for another machine",
+        )
+
+
+def _model(spec: Spec, engine: Engine, progress: Progress | None, *, outline: bool) -> Model:
+    if engine.simulated:
+        return simulated_model(spec.model, spec.engine.sim)
+    if outline:
+        return model_outline(spec.model)
+    return resolve(spec.model, cache=cache_folder(), progress=progress)
 
 
 def lay_out(prepared: Prepared, *, taken: CoreRange = NO_CORES) -> Deployment:

@@ -2,36 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-# What engines print when they die of something that the user can change; the first match wins.
-_KNOWN = (
-    (
-        re.compile(r"out of memory|cannot allocate memory|bad_alloc|failed to allocate", re.I),
-        "it ran out of memory; lower `layout.max_model_len`, `layout.batch_size` or the replicas",
-    ),
-    (
-        re.compile(r"address already in use|EADDRINUSE", re.I),
-        "another process listens on its port; `replicore up` again picks another one",
-    ),
-    (
-        re.compile(r"nrt_init|NEURON_RT|no neuron device", re.I),
-        "another process may hold its cores; `neuron-ls` shows it",
-    ),
-    (
-        re.compile(r"No module named|ModuleNotFoundError"),
-        "the engine's packages are missing there; `engine.python` names the environment to use",
-    ),
-    (
-        re.compile(r"no space left on device", re.I),
-        "the disk is full; free some space and start again",
-    ),
-    (
-        re.compile(r"too many open files", re.I),
-        "the limit on open files is too low; raise it with `ulimit -n`",
-    ),
-)
+from replicore.engines.known_errors import find_known
 
 _KILLED = "nothing here sent that signal; the kernel's out-of-memory killer does (`dmesg` tells)"
 
@@ -47,11 +20,13 @@ class Exit:
         code: Exit code; None where a signal ended it, or where nobody saw the end.
         signal: The signal's name, such as ``SIGKILL``; None where it exited.
         last_lines: What it printed last, oldest first.
+        log_tail: The end of its log, longer than ``last_lines``, as far as it was read.
     """
 
     code: int | None = None
     signal: str | None = None
     last_lines: tuple[str, ...] = ()
+    log_tail: str = field(default="", compare=False, repr=False)
 
     def __str__(self) -> str:
         if self.signal is not None:
@@ -67,11 +42,12 @@ class Exit:
 
     @property
     def hint(self) -> str | None:
-        """What to do about it, where the last lines or the signal tell."""
-        text = "\n".join(self.last_lines)
-        for pattern, hint in _KNOWN:
-            if pattern.search(text):
-                return hint
+        """What to do about it, where what it printed or the signal tells."""
+        known = find_known("\n".join(self.last_lines))
+        if known is None or known.symptom:
+            known = find_known(self.log_tail) or known
+        if known is not None:
+            return str(known)
         return _KILLED if self.signal == "SIGKILL" else None
 
 

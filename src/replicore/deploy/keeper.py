@@ -2,15 +2,15 @@
 
 Run by path, ``python -I -S keeper.py FD PPID``: the standard library only and no ``site``, because
 a deployment starts as fast as its keepers do. ``FD`` is one end of a socket pair; the supervisor
-(pid ``PPID``) holds the other. One JSON object a line. The supervisor sends the job, and later
-perhaps ``{"stop": seconds}``; the keeper sends ``{"event": "started" | "failed" | "exited", ...}``
-and exits after the last two.
+(pid ``PPID``) holds the other. One JSON object a line. The supervisor sends the job, later
+``{"unlink": "segments"}`` once it serves, and perhaps ``{"stop": seconds}``; the keeper sends
+``{"event": "started" | "failed" | "exited", ...}`` and exits after the last two.
 
 What dies, and who then kills what:
 
 - *The process exits.* The keeper is a subreaper (PR_SET_CHILD_SUBREAPER), so whatever the process
   forked becomes the keeper's child when its own parent dies, also a daemon in a session of its
-  own. The keeper kills its children until it has none.
+  own. The keeper kills its children until it has none, and unlinks what they share in ``/dev/shm``.
 - *The supervisor dies.* The socket's end of file says so, and SIGHUP as parent-death signal says
   it again, for the case that a fork of the supervisor still holds the socket. The keeper kills at
   once.
@@ -30,11 +30,14 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+
+SHARED_MEMORY = "/dev/shm/"
 
 LAST_LINES = 20
 _LONGEST_LINE = 2000  # bytes; a progress bar without a newline must not grow for ever
@@ -82,6 +85,40 @@ def children(parent: int) -> list[int]:
     # Not /proc/PID/task/TID/children: it needs CONFIG_PROC_CHILDREN.
     found = ((pid, stat_fields(pid)) for pid in processes())
     return [pid for pid, fields in found if fields and int(fields[1]) == parent]
+
+
+def descendants(ancestor: int) -> list[int]:
+    """Return the pids of a process's children, of theirs, and so on."""
+    parents = {pid: int(fields[1]) for pid in processes() if (fields := stat_fields(pid))}
+    found = [ancestor]
+    for parent in found:
+        found += [pid for pid, its_parent in parents.items() if its_parent == parent]
+    return found[1:]
+
+
+def unlink_segments(pids: Iterable[int], prefixes: Sequence[str]) -> None:
+    """Unlink the shared memory of these processes whose name has one of the prefixes.
+
+    They keep it until they unmap it or die.
+    """
+    inodes = {inode for pid in pids for inode in mapped_segments(pid)} if prefixes else set()
+    if not inodes:
+        return
+    with os.scandir(SHARED_MEMORY) as entries:
+        for entry in entries:
+            if entry.inode() in inodes and entry.name.startswith(tuple(prefixes)):
+                with suppress(OSError):  # its own process was faster
+                    os.unlink(entry.path)
+
+
+def mapped_segments(pid: int) -> list[int]:
+    """Return the inodes of the shared memory that a process maps."""
+    # Not the paths: sem_open(3) renames what it has mapped, and the kernel goes by the first name.
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
+            return [int(line.split()[4]) for line in file if SHARED_MEMORY in line]
+    except OSError:
+        return []
 
 
 class Log:
@@ -206,7 +243,10 @@ class Keeper:
             self._stop(0)
             return
         for message in messages:
-            self._stop(message["stop"])
+            if "stop" in message:
+                self._stop(message["stop"])
+            else:
+                self._unlink_segments()
 
     def _stop(self, grace_s: float) -> None:
         """Ask the process to end, and set the time after which it is killed; never a later one."""
@@ -247,10 +287,15 @@ class Keeper:
         child there is no descendant either.
         """
         alive = self._reap(os.WNOHANG)
+        if alive:
+            self._unlink_segments()
         while alive:
             for pid in children(os.getpid()):
                 os.kill(pid, signal.SIGKILL)
             alive = self._reap(0)
+
+    def _unlink_segments(self) -> None:
+        unlink_segments(descendants(os.getpid()), self._job["segments"])
 
     def _copy(self, output: int) -> bool:
         data = os.read(output, _CHUNK)

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING
 
 from replicore.cores import NO_CORES, CoreRange
 from replicore.deploy.placement import describe_size, place, pluralize
-from replicore.deploy.room import ReplicaMemory, Room, explain_limit, readable
+from replicore.deploy.room import (
+    ReplicaMemory,
+    Room,
+    describe_holders,
+    explain_limit,
+    fitting_layouts,
+    readable,
+)
 from replicore.errors import InfeasiblePlan
 from replicore.hardware.machine import Machine
 from replicore.models.shape import ModelShape
@@ -78,14 +85,15 @@ def choose_layout(
     """
     room = Room(
         machine=machine,
-        free=_free_cores(wanted, machine, taken),
+        allowed=_allowed_cores(wanted, machine),
         taken=taken & machine.cores,
         legal_tp=legal_tp,
         memory=memory_bytes,
         batch_size=wanted.batch_size,
         max_model_len=_max_model_len(wanted, shape),
     )
-    replicas, tp = _choose_size(wanted, room)
+    _check_some_core_is_free(room)
+    replicas, tp = _choose_size(wanted, room, shape)
     return Layout(
         ranges=place(replicas, tp, machine, within=room.free),
         batch_size=room.batch_size,
@@ -105,7 +113,7 @@ def _max_model_len(wanted: LayoutSpec, shape: ModelShape) -> int:
     return wanted.max_model_len
 
 
-def _free_cores(wanted: LayoutSpec, machine: Machine, taken: CoreRange) -> CoreRange:
+def _allowed_cores(wanted: LayoutSpec, machine: Machine) -> CoreRange:
     allowed = machine.cores if wanted.cores is None else wanted.cores
     unusable = allowed - machine.cores
     if unusable:
@@ -113,18 +121,21 @@ def _free_cores(wanted: LayoutSpec, machine: Machine, taken: CoreRange) -> CoreR
             f'layout.cores: {unusable} of "{allowed}" cannot be used here; '
             f"these can: {machine.cores}"
         )
-    free = allowed - taken
-    if not free:
+    return allowed
+
+
+def _check_some_core_is_free(room: Room) -> None:
+    if not room.free:
         raise InfeasiblePlan(
-            f'no core is free: other deployments hold all of "{allowed}"',
-            hint="stop one with `replicore down`, or set layout.cores to cores that are free",
+            f'no core of "{room.allowed}" is free: {", ".join(describe_holders(room))}',
+            hint="stop what holds them (`replicore down` for a deployment), or set layout.cores "
+            "to cores that are free",
         )
-    return free
 
 
-def _choose_size(wanted: LayoutSpec, room: Room) -> tuple[int, int]:
+def _choose_size(wanted: LayoutSpec, room: Room, shape: ModelShape) -> tuple[int, int]:
     """Return replicas and tp."""
-    options = _tp_options(wanted, room)
+    options = _tp_options(wanted, room, shape)
     at_least = 1 if wanted.replicas == "auto" else wanted.replicas
     fitting = [tp for tp in options if room.count(tp) >= at_least]
     if not fitting:
@@ -134,15 +145,33 @@ def _choose_size(wanted: LayoutSpec, room: Room) -> tuple[int, int]:
     return wanted.replicas, fitting[-1]
 
 
-def _tp_options(wanted: LayoutSpec, room: Room) -> Sequence[int]:
+def _tp_options(wanted: LayoutSpec, room: Room, shape: ModelShape) -> Sequence[int]:
     if wanted.tp == "auto":
         return room.legal_tp
-    if wanted.tp not in room.legal_tp:
-        raise InfeasiblePlan(
-            f"layout.tp: {wanted.tp} is not a legal tensor parallel degree of this model on "
-            f"{room.machine.name}; these are: {_list_degrees(room.legal_tp)}"
-        )
-    return (wanted.tp,)
+    if wanted.tp in room.legal_tp or _is_unverified(wanted.tp, room.machine, shape):
+        return (wanted.tp,)
+    near = 1 if wanted.replicas == "auto" else wanted.replicas
+    fitting = fitting_layouts(near, room)
+    raise InfeasiblePlan(
+        f"layout.tp: {_why_illegal(wanted.tp, room, shape)}; "
+        f"these are: {_list_degrees(room.legal_tp)}" + (f"; {fitting}" if fitting else "")
+    )
+
+
+def _is_unverified(tp: int, machine: Machine, shape: ModelShape) -> bool:
+    return tp in machine.unverified_tp and shape.heads % tp == 0
+
+
+def _why_illegal(tp: int, room: Room, shape: ModelShape) -> str:
+    machine = room.machine
+    if tp > len(machine.cores):
+        return f"{tp} is more than the {pluralize(len(machine.cores), 'core')} of {machine.name}"
+    if machine.legal_tp is not None and tp not in machine.legal_tp + machine.unverified_tp:
+        return f"{tp} is not a tensor parallel degree that {machine.name} supports"
+    # Of the engines only some split heads evenly; one that does has no other degrees.
+    if shape.heads % tp and not any(shape.heads % legal for legal in room.legal_tp):
+        return f"{tp} does not divide the {shape.heads} attention heads of the model"
+    return f"{tp} is not a legal tensor parallel degree of this model on {machine.name}"
 
 
 def _list_degrees(degrees: tuple[int, ...]) -> str:
@@ -156,6 +185,10 @@ def _reason(wanted: LayoutSpec, room: Room, replicas: int, tp: int) -> str:
     parts = [_why(wanted, room, replicas, tp), usable]
     if room.machine.core_limit < len(room.machine.cores):
         parts.append(f"the CPU quota allows {room.machine.core_limit} busy at once")
+    if room.strangers:
+        parts.append(f"other processes hold {room.strangers}")
+    if tp in room.machine.unverified_tp:
+        parts.append(f"tp {tp} is unverified on {room.machine.name}")
     if wanted.replicas == "auto" and room.count_by_memory(tp) < room.count_by_cores(tp):
         parts.append(f"{readable(room.machine.memory_bytes)} of memory is available")
     return f"{describe_size(replicas, tp)}: {'; '.join(parts)}"

@@ -1,8 +1,8 @@
 """Where replicas go: from free cores to disjoint ranges of ``tp`` cores each.
 
-Where ranges must be aligned (a machine's ``aligned``), this is a buddy allocator for one size: the
-only ranges there can be are the blocks ``k * tp`` to ``(k + 1) * tp - 1``. They never overlap, so
-the free ones among them are all that fits, and any choice of them is right.
+Where ranges must start on a multiple of something (a machine's ``step``), the first free range that
+does is taken, then the next one behind it: of ranges of one size, no other choice gives more. With
+``tp`` itself as the step this is a buddy allocator for one size.
 
 Elsewhere a replica takes the next ``tp`` free cores of a NUMA node. The up to ``tp - 1`` cores left
 over in each node are joined last, for replicas that are larger than a node or find none free.
@@ -11,6 +11,7 @@ over in each node are joined last, for replicas that are larger than a node or f
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil
 
 from replicore.cores import CoreRange
 from replicore.errors import InfeasiblePlan
@@ -23,7 +24,8 @@ def find_blocks(tp: int, machine: Machine, *, within: CoreRange) -> tuple[CoreRa
     Those inside one NUMA node come first, each group in order of core numbers.
     """
     free = within & machine.cores
-    blocks = _aligned_blocks(tp, free) if machine.aligned else _packed_blocks(tp, machine, free)
+    step = machine.step(tp)
+    blocks = _packed_blocks(tp, machine, free) if step is None else _stepped_blocks(tp, step, free)
     return tuple(sorted(blocks, key=lambda block: (not _is_local(block, machine), block.cores)))
 
 
@@ -46,15 +48,20 @@ def explain_shortage(count: int, tp: int, machine: Machine, *, within: CoreRange
     """Return why ``count`` ranges of ``tp`` cores do not fit, in numbers."""
     free = within & machine.cores
     wanted = describe_size(count, tp)
+    if machine.sharing > 1:
+        wanted += f", {machine.sharing} on the same cores,"
     needs = "needs" if count == 1 else "need"
     usable = f"{len(free)} {'is' if len(free) == 1 else 'are'} usable"
     usable += f" ({free})" if free else ""
-    if not machine.aligned or count * tp > len(free):
-        return f"{wanted} {needs} {pluralize(count * tp, 'core')}, {usable}"
+    ranges = ceil(count / machine.sharing)
+    step = machine.step(tp)
+    if step is None or ranges * tp > len(free):
+        return f"{wanted} {needs} {pluralize(ranges * tp, 'core')}, {usable}"
     found = len(find_blocks(tp, machine, within=within))
     return (
-        f"{wanted} {needs} {pluralize(count, 'free range')} of {tp} that "
-        f"{'starts' if count == 1 else 'start'} on a multiple of {tp}, there are {found}: {usable}"
+        f"{wanted} {needs} {pluralize(ranges, 'free range')} of {tp} that "
+        f"{'starts' if ranges == 1 else 'start'} on a multiple of {step}, "
+        f"there are {found}: {usable}"
     )
 
 
@@ -67,12 +74,14 @@ def pluralize(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _aligned_blocks(tp: int, free: CoreRange) -> Iterator[CoreRange]:
+def _stepped_blocks(tp: int, step: int, free: CoreRange) -> Iterator[CoreRange]:
     cores = set(free)
-    for start in {core - core % tp for core in cores}:
+    end = 0
+    for start in free:
         block = range(start, start + tp)
-        if cores.issuperset(block):
+        if start >= end and start % step == 0 and cores.issuperset(block):
             yield CoreRange(tuple(block))
+            end = start + tp
 
 
 def _packed_blocks(tp: int, machine: Machine, free: CoreRange) -> Iterator[CoreRange]:

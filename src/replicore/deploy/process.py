@@ -19,7 +19,8 @@ import msgspec
 from replicore.cores import CoreRange
 from replicore.deploy import keeper
 from replicore.deploy.exits import Exit
-from replicore.deploy.strays import kill_strays
+from replicore.deploy.log_tail import log_tail
+from replicore.deploy.strays import find_strays, kill_strays
 from replicore.errors import ReplicaStartError
 
 LOG_BYTES = 16 * 2**20
@@ -41,6 +42,7 @@ class Job:
         unset: Variables of this process's environment taken away.
         tag: Variables that mark whatever comes of the job; no other job has the same ones.
         cpus: CPUs that it is pinned to; None leaves it free.
+        segments: See :class:`~replicore.engines.command.Command`.
         log: File for what it prints; its folder exists.
         grace_s: Seconds between SIGTERM and SIGKILL when the keeper itself is told to end.
         pass_fds: File descriptors that it inherits.
@@ -52,6 +54,7 @@ class Job:
     env: Mapping[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
     cpus: CoreRange | None = None
+    segments: tuple[str, ...] = ()
     grace_s: float = 10.0
     pass_fds: tuple[int, ...] = ()
 
@@ -62,6 +65,7 @@ class Job:
             "env": dict(self.env),
             "unset": self.unset,
             "cpus": self.cpus.cores if self.cpus else None,
+            "segments": self.segments,
             "log": str(self.log),
             "log_bytes": LOG_BYTES,
             "grace_s": self.grace_s,
@@ -126,17 +130,24 @@ class Process:
             raise RuntimeError("the process has not started")
         return await asyncio.shield(self._end)
 
+    def unlink_segments(self) -> None:
+        """Take away the names of the memory that its processes share; they have it open."""
+        self._tell({"unlink": "segments"})
+
     def stop(self, grace_s: float) -> None:
         """Ask for its end: SIGTERM now and SIGKILL after ``grace_s``; 0 kills at once.
 
         A second call can only bring the end forward.
         """
-        if not self._writer.is_closing():
-            self._writer.write(msgspec.json.encode({"stop": grace_s}) + b"\n")
+        self._tell({"stop": grace_s})
 
     def kill_keeper(self) -> None:
         """Kill the keeper, and so the process, where it does not obey (stopped, swapped out)."""
         self._popen.kill()
+
+    def _tell(self, message: Mapping[str, object]) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(msgspec.json.encode(message) + b"\n")
 
     async def _begin(self) -> None:
         self._writer.write(self._job.encode())
@@ -153,13 +164,22 @@ class Process:
         # With a report from its keeper nothing is left. Without one, only the process itself is
         # sure to be dead, and whatever it forked has become a child of this process.
         if message is None:
+            strays = find_strays(self._job.tag, session=self.pid)
+            keeper.unlink_segments(strays, self._job.segments)
             await kill_strays(self._job.tag, session=self.pid)
             return Exit()
         return Exit(
             code=message["code"],
             signal=message["signal"],
             last_lines=tuple(message["last_lines"]),
+            log_tail=self._log_tail(),
         )
+
+    def _log_tail(self) -> str:
+        try:
+            return log_tail(self._job.log)
+        except OSError:  # removed meanwhile, or never written
+            return ""
 
     async def _read(self) -> dict[str, Any] | None:
         """Return the keeper's next message; None when it is gone."""

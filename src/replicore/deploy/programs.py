@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ class ReplicaProgram:
         self._drained = drained
 
     def job(self, incarnation: int) -> Job:
+        _empty(self.plan.folder)
         command = self._engine.command(self.plan)
         return Job(
             argv=command.argv,
@@ -55,6 +57,7 @@ class ReplicaProgram:
             unset=command.unset,
             tag=tag(self._folder, self.name, incarnation),
             cpus=command.affinity,
+            segments=command.segments,
             log=self._folder.log(self.name, incarnation),
             grace_s=self._grace_s,
         )
@@ -164,6 +167,13 @@ class GatewayProgram:
 
     async def drained(self) -> None:
         """Return at once: it finishes its requests itself when it is asked to end."""
+
+
+def _empty(folder: Path | None) -> None:
+    """Make the folder anew: a start must not read what an earlier one has left in it."""
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def is_worker(unit: str) -> bool:

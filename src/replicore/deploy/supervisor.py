@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack, asynccontextmanager
@@ -21,13 +22,14 @@ from replicore.deploy.control import ControlServer
 from replicore.deploy.deployment import Deployment, claim
 from replicore.deploy.door import Door
 from replicore.deploy.patience import replica_limits
-from replicore.deploy.ports import HOST, ReservedPort
+from replicore.deploy.ports import PortBlocks, ReservedPort
 from replicore.deploy.programs import (
     DEPLOYMENT_VARIABLE,
     GATEWAY,
     GATEWAY_ARGV,
     ReplicaProgram,
 )
+from replicore.deploy.provision import Provision, provide
 from replicore.deploy.replica import GIVEN_UP, State
 from replicore.deploy.state import (
     Claims,
@@ -63,6 +65,7 @@ class Supervisor:
         folder: Claimed for the deployment; :meth:`stop` lets go of it.
         events: Called with every change of a replica or a worker of the gateway.
         gateway_argv: The program of a worker; it gets ``--control`` and ``--fd``.
+        provision: What replicas start from; :meth:`stop` lets go of it. None finds it.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Supervisor:
         *,
         events: Events | None = None,
         gateway_argv: tuple[str, ...] = GATEWAY_ARGV,
+        provision: Provision | None = None,
     ) -> None:
         self.deployment = deployment
         self.door = Door(
@@ -82,7 +86,9 @@ class Supervisor:
             argv=gateway_argv,
         )
         self._folder = folder
+        self._scratch = folder.path / "replicas"
         self._events = events
+        self._provision = provision
         self._control = ControlServer(self)
         self._resources = ExitStack()
         self._programs: list[ReplicaProgram] = []
@@ -93,6 +99,7 @@ class Supervisor:
         self._moved = asyncio.Event()
         self._stop_asked = asyncio.Event()
         self._restarting = asyncio.Lock()
+        self._turns = asyncio.Semaphore(deployment.starts_together)
         self._started_at = time.monotonic()
         self._is_over = False
 
@@ -125,15 +132,17 @@ class Supervisor:
         """Open the front door and start everything; call it from the main thread.
 
         Raises:
+            ArtefactError: The replicas need an artefact that is not there, or not whole.
             ConfigError: The gateway's address, or its admin port, cannot be listened on.
         """
+        provision = self._provision = self._provision or provide(self.deployment)
         become_subreaper()
         if self._folder.record.last_id is not None:
             # What a killed supervisor's keepers did not live to kill.
             await kill_strays({DEPLOYMENT_VARIABLE: self._folder.record.last_id})
         await self.door.open()
         self._units.update((unit.name, unit) for unit in self.door.units)
-        for plan in self._plans():
+        for plan in self._plans(provision.path):
             self._add_replica(plan)
         await self._control.open(self._folder.path)
         self._save()
@@ -161,6 +170,8 @@ class Supervisor:
             raise DeploymentError(
                 f"{', '.join(waiting)} not ready within {format_duration(timeout or 0)}"
             ) from None
+        if self._provision is not None:
+            await asyncio.to_thread(self._provision.finish)
 
     async def wait_stop_asked(self) -> None:
         """Return once ``down``, or a call of :meth:`ask_to_stop`, has asked for the end."""
@@ -198,6 +209,9 @@ class Supervisor:
         self._save()
         await self.door.close()
         self._resources.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        if self._provision is not None:
+            self._provision.close()
         self._control.withdraw()
         self._folder.close()
         self._control.close()
@@ -253,25 +267,24 @@ class Supervisor:
         """
         await self.door.wait_drained(replica)
 
-    def _plans(self) -> list[ReplicaPlan]:
-        layout = self.deployment.layout
+    def _plans(self, artefact: Path | None) -> list[ReplicaPlan]:
+        blocks = self._resources.enter_context(PortBlocks(self.deployment.layout.replicas))
         return [
-            ReplicaPlan(
-                index=index,
-                cores=cores,
-                batch_size=layout.batch_size,
-                max_model_len=layout.max_model_len,
-                model=self.deployment.model,
-                host=HOST,
+            self.deployment.plan(
+                index,
                 port=self._reserve_port(f"r{index}"),
+                first_port=first_port,
+                folder=self._scratch / f"r{index}",
+                artefact=artefact,
             )
-            for index, cores in enumerate(layout.ranges)
+            for index, first_port in enumerate(blocks.first_ports)
         ]
 
     def _reserve_port(self, replica: str) -> int:
         """Return a port for the life of the deployment, the one of the last ``up`` if possible."""
         last = self._folder.record.unit(replica).port
-        return self._resources.enter_context(ReservedPort(last)).port
+        reuse_port = self.deployment.engine.traits.reuse_port
+        return self._resources.enter_context(ReservedPort(last, reuse_port=reuse_port)).port
 
     def _add_replica(self, plan: ReplicaPlan) -> None:
         spec = self.deployment.spec.supervisor
@@ -285,7 +298,11 @@ class Supervisor:
         self._programs.append(program)
         starts = self._folder.record.unit(program.name).incarnation
         self._units[program.name] = Unit(
-            program, replica_limits(spec), changed=self._changed, incarnation=starts
+            program,
+            replica_limits(spec),
+            changed=self._changed,
+            incarnation=starts,
+            turns=self._turns,
         )
 
     def _units_named(self, name: str | None) -> list[Unit]:
@@ -407,21 +424,26 @@ async def running(
     events: Events | None = None,
     root: Path | None = None,
     gateway_argv: tuple[str, ...] = GATEWAY_ARGV,
+    provision: Provision | None = None,
 ) -> AsyncIterator[Supervisor]:
     """Run a deployment for the length of the block; nothing of it is left after that.
 
     Args:
         folder: What was claimed for it already; None claims it now.
         root: Folder of all deployments; None for the user's own.
+        provision: What replicas start from, and let go of at the end; None finds it.
 
     Raises:
         DeploymentError: Its name or its cores are taken.
+        ArtefactError: The replicas need an artefact that is not there, or not whole.
         ConfigError: The gateway's address cannot be listened on.
     """
     if folder is None:
         with Claims(root or state_root()) as claims:
             folder = claim(deployment, claims)
-    supervisor = Supervisor(deployment, folder, events=events, gateway_argv=gateway_argv)
+    supervisor = Supervisor(
+        deployment, folder, events=events, gateway_argv=gateway_argv, provision=provision
+    )
     try:
         await supervisor.start()
         yield supervisor

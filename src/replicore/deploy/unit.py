@@ -333,6 +333,7 @@ class Unit:
             await self._end(process)
             self.error = refusal
             return Event.REFUSED
+        process.unlink_segments()
         self._ready_at = self._clock()
         return Event.READY
 

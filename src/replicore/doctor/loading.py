@@ -25,7 +25,7 @@ def check_loading(place: Place, case: Case) -> Iterator[Finding]:
         yield _on_cpu(deployment)
         return
     available = CpuHardware(place.root).detect().memory_bytes
-    each, at_once = _host_bytes(deployment), _at_once(deployment)
+    each, at_once = _host_bytes(deployment), deployment.starts_together
     loading = f"{plural(at_once, 'replica')} at a time"
     if each * at_once <= available:
         message = f"loading {loading} takes {readable(each * at_once)} of {readable(available)}"
@@ -62,12 +62,6 @@ def _host_bytes(deployment: Deployment) -> int:
         return (tp + 2) * PROCESS_BYTES
     sharded = deployment.spec.engine.neuron.shard_weights
     return round(weights * (_SHARDED_SHARE if sharded else 1.0)) + PROCESS_BYTES
-
-
-def _at_once(deployment: Deployment) -> int:
-    wanted = deployment.spec.supervisor.starts_together
-    limit = deployment.engine.starts_together if wanted == "auto" else wanted
-    return min(limit or deployment.layout.replicas, deployment.layout.replicas)
 
 
 def _fewer(deployment: Deployment, each: int, available: int) -> str:

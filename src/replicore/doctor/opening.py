@@ -10,13 +10,13 @@ from replicore.cores import NO_CORES, CoreRange
 from replicore.deploy.deployment import Deployment, Prepared, lay_out, prepare
 from replicore.deploy.provision import compiled_fields
 from replicore.deploy.state import Claims, DeploymentRecord, Neighbour
-from replicore.doctor.accelerators import NVIDIA_DRIVER
 from replicore.doctor.case import Case, Place
 from replicore.doctor.reports import error_of, ok
 from replicore.engines.create import create_engine
 from replicore.engines.recipe import Value
 from replicore.errors import ConfigError, DeploymentError, ReplicoreError
 from replicore.findings import Finding
+from replicore.gateway.settings import settings_of
 from replicore.hardware.neuron.fallback import device_files, product_name
 from replicore.lints.lint import lint, lint_spec
 from replicore.spec import Spec, load_spec
@@ -63,7 +63,7 @@ def _examine(place: Place, case: Case, findings: list[Finding]) -> Case:
         findings += lint_spec(spec)
         return case
     elsewhere = _planned_elsewhere(place, spec)
-    findings += [_only_the_spec(elsewhere)] if elsewhere else _check_engine(spec)
+    findings += [_only_the_spec(elsewhere)] if elsewhere else _check_programs(spec)
     deployment = _lay_out(place, case, findings)
     findings += lint_spec(spec) if deployment is None else _lint(deployment)
     # What another machine will serve says nothing of this one.
@@ -77,8 +77,7 @@ def _planned_elsewhere(place: Place, spec: Spec) -> str:
         is_here = product_name(place.root) == engine.neuron.instance and device_files(place.root)
         return "" if is_here else f"engine.neuron.instance: {engine.neuron.instance}"
     if engine.kind == "vllm" and engine.vllm.devices is not None:
-        has_driver = (place.root / NVIDIA_DRIVER).exists()
-        return "" if has_driver else f"engine.vllm.devices: {engine.vllm.devices}"
+        return f"engine.vllm.devices: {engine.vllm.devices}"
     return ""
 
 
@@ -90,11 +89,16 @@ def _only_the_spec(planned: str) -> Finding:
     )
 
 
-def _check_engine(spec: Spec) -> Iterator[Finding]:
+def _check_programs(spec: Spec) -> Iterator[Finding]:
+    """Check what a plan does without: the engine's environment, and the gateway's files."""
     try:
         create_engine(spec.engine).check()
     except ReplicoreError as error:
         yield error_of("engine", error)
+    try:
+        settings_of(spec.gateway)
+    except ConfigError as error:
+        yield error_of("gateway", error)
 
 
 def _lay_out(place: Place, case: Case, findings: list[Finding]) -> Deployment | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 
 from replicore import __version__
@@ -44,18 +44,18 @@ def _other(case: Case) -> Iterator[Finding]:
     python = str(case.spec.engine.python or sys.executable)
     describe = _vllm if case.spec.engine.kind == "vllm" else _neuron
     try:
-        yield ok("engine", f"{describe(python)}, in {python}")
+        yield ok("engine", f"{describe(python, case.spec.engine.env)}, in {python}")
     except ConfigError:
         return  # the engine's own check says it
 
 
-def _vllm(python: str) -> str:
-    found = installation(python)
+def _vllm(python: str, env: Mapping[str, str]) -> str:
+    found = installation(python, env)
     torch = f", torch {found.torch}" if found.torch else ""
     return f"vLLM {found.version} for {found.platform}{torch}"
 
 
-def _neuron(python: str) -> str:
-    found = installed_in(python)
+def _neuron(python: str, env: Mapping[str, str]) -> str:
+    found = installed_in(python, env)
     versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
     return f"Python {found.python} with {versions or 'nothing for Neuron'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,9 @@ from replicore.spec.toml import toml_value
 # Linux gives to outgoing connections.
 _FIRST_PORTS = range(20_000, 30_000, PORTS_PER_REPLICA)
 _DEFAULT_PORT = 8000
+
+# What systemd and images have where nobody sets another.
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +59,7 @@ class Service:
     @property
     def starts_together(self) -> int:
         """Replicas that load at the same time."""
-        wanted = self.deployment.spec.supervisor.starts_together
-        most = self.deployment.engine.starts_together if wanted == "auto" else wanted
-        return min(len(self.replicas), most or len(self.replicas))
+        return self.deployment.starts_together
 
     @property
     def concurrency(self) -> int:
@@ -93,14 +95,27 @@ class Service:
         sizes = ["--slots", slots, "--port", str(self.gateway_port)]
         return [*endpoints, *sizes, *gateway_settings(self.deployment.spec.gateway)]
 
-    def commands(self) -> Sequence[Command]:
-        """Return the process of each replica."""
-        return [self.deployment.engine.command(replica) for replica in self.replicas]
+    def commands(self, *, path: str = SYSTEM_PATH) -> Sequence[Command]:
+        """Return the process of each replica; :func:`command_of` says what ``path`` is."""
+        return [command_of(self.deployment, replica, path=path) for replica in self.replicas]
 
     def compile_command(self, artefact: Path, work: Path) -> Command | None:
         """Return what makes the artefact; None where a replica makes it by starting."""
         make = self.recipe.command if self.recipe is not None else None
         return make(artefact, work) if make is not None else None
+
+
+def command_of(deployment: Deployment, replica: ReplicaPlan, *, path: str = SYSTEM_PATH) -> Command:
+    """Return the process of a replica.
+
+    Args:
+        path: Takes the place of this shell's own search path, which names folders of this user.
+    """
+    command = deployment.engine.command(replica)
+    found, own = command.env.get("PATH", ""), os.environ.get("PATH", os.defpath)
+    if not found.endswith(own):
+        return command
+    return replace(command, env={**command.env, "PATH": found.removesuffix(own) + path})
 
 
 def hub_model(deployment: Deployment) -> tuple[str, str] | None:

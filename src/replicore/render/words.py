@@ -29,10 +29,11 @@ def cut(word: Word, values: Mapping[str, str]) -> Word:
     """Put variables in place of the paths that they stand for.
 
     Args:
-        values: Path by variable. It is found only as a whole: at the end, or before a ``/``.
+        values: Path by variable. It is found only as a whole: at the end, or before a ``/`` or
+            ``:``.
     """
     for name, value in sorted(values.items(), key=lambda item: -len(item[1])):
-        pattern = re.compile(rf"{re.escape(value)}(?=/|$)")
+        pattern = re.compile(rf"{re.escape(value)}(?=[/:]|$)")
         word = tuple(part for piece in word for part in _cut(piece, pattern, name))
     return word
 

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -83,6 +83,15 @@ def test_signal_comes_back_by_name(sandbox: Sandbox) -> None:
     end = asyncio.run(sandbox.end("os.kill(os.getpid(), signal.SIGSEGV)"))
 
     assert end == Exit(signal="SIGSEGV", last_lines=("up",))
+
+
+def test_cause_that_is_printed_long_before_the_end_is_found(sandbox: Sandbox) -> None:
+    printed = "print('OSError: [Errno 28] No space left on device'); print('frame\\n' * 200)"
+
+    end = asyncio.run(sandbox.end(f"{printed}; sys.exit(1)"))
+
+    assert "No space left" not in "".join(end.last_lines)
+    assert "file system is full" in (end.hint or "")
 
 
 def test_output_without_a_newline_is_not_lost(sandbox: Sandbox) -> None:
@@ -271,3 +280,64 @@ def test_start_that_is_cancelled_leaves_nothing(sandbox: Sandbox) -> None:
     asyncio.run(scenario())
 
     assert wait_until(lambda: find_strays(sandbox.tag) == [])
+
+
+def shares_memory(path: Path) -> str:
+    """Return a program that maps a new file and forks a daemon that maps it too."""
+    return (
+        f"import mmap; fd = os.open({str(path)!r}, os.O_CREAT | os.O_RDWR); os.ftruncate(fd, 4096);"
+        f" held = mmap.mmap(fd, 4096); {DAEMON}"
+    )
+
+
+@pytest.fixture(name="segment")
+def _segment() -> Iterator[Path]:
+    path = Path("/dev/shm") / f"replicore-test-{uuid4().hex}"
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def test_memory_that_a_process_shares_loses_its_name_and_stays(
+    sandbox: Sandbox, segment: Path
+) -> None:
+    async def scenario() -> bool:
+        program = shares_memory(segment) + FOREVER
+        async with sandbox.running(program, segments=("replicore-",)) as process:
+            await sandbox.daemon()
+            await until(segment.exists)
+            process.unlink_segments()
+            await until(lambda: not segment.exists())
+            return is_alive(process.pid)
+
+    assert asyncio.run(scenario())
+
+
+def test_memory_with_another_prefix_keeps_its_name(sandbox: Sandbox, segment: Path) -> None:
+    end = asyncio.run(sandbox.end(shares_memory(segment), segments=("other-",)))
+
+    assert end.code == 0
+    assert segment.exists()
+
+
+def test_memory_that_is_shared_with_a_daemon_does_not_outlive_a_kill(
+    sandbox: Sandbox, segment: Path
+) -> None:
+    kill = "os.kill(os.getpid(), signal.SIGKILL)"
+    end = asyncio.run(sandbox.end(shares_memory(segment) + kill, segments=("replicore-",)))
+
+    assert end.signal == "SIGKILL"
+    assert not segment.exists()
+
+
+def test_memory_does_not_outlive_a_killed_keeper(sandbox: Sandbox, segment: Path) -> None:
+    async def scenario() -> None:
+        become_subreaper()
+        program = shares_memory(segment) + FOREVER
+        async with sandbox.running(program, segments=("replicore-",)) as process:
+            await sandbox.daemon()
+            process.kill_keeper()
+            await process.wait()
+
+    asyncio.run(scenario())
+
+    assert not segment.exists()

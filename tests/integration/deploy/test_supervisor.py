@@ -106,6 +106,27 @@ def test_state_file_knows_every_process() -> None:
     deploy(scenario)
 
 
+def test_replica_starts_once_the_one_before_it_is_ready_where_one_loads_at_a_time() -> None:
+    seen: list[tuple[str, str, int | None]] = []
+
+    def note(unit: UnitStatus) -> None:
+        seen.append((unit.name, unit.state, unit.pid))
+
+    async def scenario() -> None:
+        plan = deployment(replicas=3, supervisor__starts_together="1")
+        async with running(plan, events=note) as supervisor:
+            await supervisor.wait_ready(DEADLINE_S)
+
+    asyncio.run(scenario())
+
+    names = ("r0", "r1", "r2")
+    started = [seen.index(next(e for e in seen if e[0] == name and e[2])) for name in names]
+    ready = [seen.index(next(e for e in seen if e[:2] == (name, "ready"))) for name in names]
+    assert all(
+        before < after for before, after in zip(sorted(ready)[:2], sorted(started)[1:], strict=True)
+    )
+
+
 @pytest.mark.parametrize("victim", [pid_of, keeper_of], ids=["engine", "keeper"])
 def test_killed_replica_is_restarted_on_its_port(victim: Callable[[UnitStatus], int]) -> None:
     async def scenario(supervisor: Supervisor) -> None:

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from replicore.deploy.deployment import Deployment, Prepared, lay_out_and_claim, prepare
+from replicore.deploy.deployment import (
+    Deployment,
+    Prepared,
+    check_here,
+    lay_out,
+    lay_out_and_claim,
+    prepare,
+)
 from replicore.errors import ConfigError, DeploymentError, InfeasiblePlan
+from replicore.hardware.cuda_planned import planned_devices
 from replicore.spec import load_spec
 from tests.integration.deploy.deployments import FakeEngine, deployment
 
@@ -78,3 +86,50 @@ def test_remote_engine_cannot_be_deployed_and_the_hint_says_what_to_do() -> None
         prepare(load_spec(None, environ={}, overrides=remote))
 
     assert "gateway --endpoint" in (caught.value.hint or "")
+
+
+def test_outline_asks_the_engine_s_environment_nothing_and_reads_no_weights() -> None:
+    elsewhere = {
+        "model.source": "meta-llama/Llama-3.3-70B-Instruct",
+        "engine.kind": "neuron",
+        "engine.python": "/no/such/python",
+        "engine.neuron.instance": "trn2.48xlarge",
+        "layout.tp": "32",
+        "gateway.api_keys_file": "/no/such/keys.txt",
+    }
+    found = prepare(load_spec(None, environ={}, overrides=elsewhere), outline=True)
+
+    assert found.machine.kind == "neuron"
+    assert found.model.shape.weight_bytes > 140e9
+    assert lay_out(found).layout.replicas == 2
+
+
+def test_machine_that_is_only_planned_for_starts_nothing() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_here(planned_devices("8x80GiB", memory_fraction=0.9, sharing=1))
+
+    assert caught.value.message.startswith('engine.vllm.devices: "8x80GiB" plans for another')
+    assert "render" in (caught.value.hint or "")
+
+
+def test_plan_has_all_that_an_engine_needs_to_know() -> None:
+    plan = deployment(replicas=2).plan(1, port=8001, first_port=9000, artefact=Path("/a"))
+
+    assert (plan.name, str(plan.cores), plan.replicas) == ("r1", "1", 2)
+    assert (plan.port, plan.first_port, plan.artefact) == (8001, 9000, Path("/a"))
+    assert plan.folder is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "engine_limit", "expected"),
+    [("auto", None, 3), ("auto", 1, 1), ("2", 1, 2), ("9", None, 3)],
+)
+def test_replicas_that_load_together_are_as_the_spec_says_or_as_the_engine_can_stand(
+    wanted: str, engine_limit: int | None, expected: int
+) -> None:
+    engine = FakeEngine()
+    engine.starts_together = engine_limit
+
+    found = deployment(engine, replicas=3, supervisor__starts_together=wanted)
+
+    assert found.starts_together == expected

@@ -21,7 +21,7 @@ def test_exit_reads_as_a_clause(end: Exit, expected: str) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("torch.OutOfMemoryError: CUDA out of memory.", "ran out of memory"),
+        ("torch.OutOfMemoryError: CUDA out of memory.", "the device's memory is full"),
         ("OSError: [Errno 98] Address already in use", "another process listens on its port"),
         ("ERROR NRT:nrt_init  failed", "neuron-ls"),
         ("/usr/bin/python: No module named vllm", "engine.python"),
@@ -31,6 +31,20 @@ def test_known_last_line_gives_a_hint(line: str, expected: str) -> None:
     end = Exit(code=1, last_lines=("loading", line))
 
     assert expected in (end.hint or "")
+
+
+def test_the_reason_may_be_in_the_log_above_the_last_lines() -> None:
+    symptom = "RuntimeError: Engine core initialization failed. See root cause above."
+    reason = "ValueError: No available memory for the cache blocks."
+    end = Exit(code=1, last_lines=(symptom,), log_tail=f"{reason}\n...\n{symptom}")
+
+    assert "the weights leave no memory for a KV cache" in (end.hint or "")
+
+
+def test_the_last_lines_go_before_the_log() -> None:
+    end = Exit(code=1, last_lines=("No module named vllm",), log_tail="No space left on device")
+
+    assert "engine.python" in (end.hint or "")
 
 
 def test_sigkill_that_nobody_sent_points_to_the_kernel() -> None:

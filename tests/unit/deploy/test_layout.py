@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from replicore.cores import NO_CORES, CoreRange
 from replicore.deploy.layout import Layout, choose_layout
 from replicore.errors import InfeasiblePlan
-from replicore.hardware.machine import Machine, NumaNode
+from replicore.hardware.machine import Holder, Machine, NumaNode
 from replicore.models.shape import ModelShape
 from replicore.spec import LayoutSpec
 
@@ -61,6 +62,11 @@ def trn2() -> Machine:
         legal_tp=(1, 2, 4, 8, 16, 32, 64),
         aligned=True,
     )
+
+
+def held(machine: Machine, *holders: Holder) -> Machine:
+    busy = CoreRange.of(core for holder in holders for core in holder.cores)
+    return replace(machine, busy=busy, holders=holders)
 
 
 def choose(wanted: LayoutSpec, machine: Machine, *, taken: CoreRange = NO_CORES) -> Layout:
@@ -181,6 +187,30 @@ def test_a_second_deployment_on_trn2_stays_aligned() -> None:
     assert ranges(layout) == ["16-31", "32-47", "48-63"]
 
 
+def test_cores_that_strangers_hold_are_left_alone_and_the_reason_says_so() -> None:
+    machine = held(trn2(), Holder(cores=CoreRange.parse("0-15"), pid=7, command="python x.py"))
+
+    layout = choose(LayoutSpec(tp=16), machine)
+
+    assert ranges(layout) == ["16-31", "32-47", "48-63"]
+    assert layout.reason.endswith("48 cores are usable; other processes hold 0-15")
+
+
+def test_an_unverified_tp_is_taken_when_asked_for_and_the_reason_says_so() -> None:
+    machine = replace(trn2(), name="inf2.24xlarge", unverified_tp=(9, 12))
+
+    layout = choose(LayoutSpec(replicas=1, tp=9), machine)
+
+    assert ranges(layout) == ["0-8"]
+    assert layout.reason.endswith("; tp 9 is unverified on inf2.24xlarge")
+
+
+def test_an_unverified_tp_is_never_chosen() -> None:
+    machine = replace(trn2(), legal_tp=(1, 2), unverified_tp=(4,))
+
+    assert choose(LayoutSpec(replicas=1), machine).tp == 2
+
+
 @pytest.mark.parametrize(("trained", "chosen"), [(2048, 2048), (4096, 4096), (131072, 4096)])
 def test_open_max_model_len_is_the_models_up_to_4096(trained: int, chosen: int) -> None:
     shape = ModelShape(
@@ -213,7 +243,7 @@ def test_open_max_model_len_is_the_models_up_to_4096(trained: int, chosen: int) 
             cpu("0-3"),
             "",
             "layout.tp: 3 is not a legal tensor parallel degree of this model on AMD EPYC; "
-            "these are: 1, 2, 4",
+            "these are: 1, 2, 4; these fit: 1x4, 2x2, 4x1",
         ),
         (
             LayoutSpec(tp=4),
@@ -226,7 +256,7 @@ def test_open_max_model_len_is_the_models_up_to_4096(trained: int, chosen: int) 
             LayoutSpec(),
             cpu("0-3"),
             "0-3",
-            'no core is free: other deployments hold all of "0-3"',
+            'no core of "0-3" is free: other deployments hold 0-3',
         ),
         (
             LayoutSpec(cores=CoreRange.parse("2-5")),
@@ -288,7 +318,8 @@ def test_open_max_model_len_is_the_models_up_to_4096(trained: int, chosen: int) 
             trn2(),
             "",
             "1 replica x 32 cores needs 1 free range of 32 that starts on a multiple of 32, there "
-            "are 0: 53 are usable (8-60); these fit: 2x16, 6x8, 13x4, 26x2, 53x1",
+            "are 0: 53 are usable (8-60); these fit: 2x16, 6x8, 13x4, 26x2, 53x1; "
+            '1x32 would with layout.cores = "32-63"',
         ),
     ],
 )
@@ -298,6 +329,113 @@ def test_a_plan_that_does_not_fit_says_why_and_what_would(
     held = CoreRange.parse(taken) if taken else NO_CORES
 
     assert refusal(wanted, machine, taken=held) == message
+
+
+PYTHON = Holder(cores=CoreRange.parse("0-31"), pid=221607, command="python -m vllm")
+UNSEEN = Holder(cores=CoreRange.parse("32-35"), command="process 5 of another pid namespace")
+NAMELESS = Holder(cores=CoreRange.parse("40-43"), pid=9)
+
+
+@pytest.mark.parametrize(
+    ("holders", "taken", "message"),
+    [
+        (
+            [PYTHON],
+            "",
+            "2 replicas x 32 cores need 64 cores, 32 are usable (32-63), "
+            'pid 221607 ("python -m vllm") holds 0-31; these fit: 1x32, 2x16, 4x8, 8x4, 16x2, 32x1',
+        ),
+        (
+            [PYTHON, UNSEEN, NAMELESS],
+            "",
+            "2 replicas x 32 cores need 64 cores, 24 are usable (36-39,44-63), "
+            'pid 221607 ("python -m vllm") holds 0-31, process 5 of another pid namespace holds '
+            "32-35, pid 9 holds 40-43; these fit: 1x16, 2x8, 6x4, 12x2, 24x1",
+        ),
+        (
+            [PYTHON],
+            "0-31",
+            "2 replicas x 32 cores need 64 cores, 32 are usable (32-63), other deployments hold "
+            "0-31; these fit: 1x32, 2x16, 4x8, 8x4, 16x2, 32x1",
+        ),
+        (
+            [Holder(cores=CoreRange.parse(f"{core}"), pid=core + 100) for core in range(60)],
+            "",
+            "2 replicas x 32 cores need 64 cores, 4 are usable (60-63), pid 100 holds 0, pid 101 "
+            "holds 1, pid 102 holds 2, 57 more processes hold 3-59; these fit: 1x4, 2x2, 4x1",
+        ),
+        (
+            [PYTHON, replace(NAMELESS, cores=CoreRange.parse("32-63"))],
+            "",
+            'no core of "0-63" is free: pid 221607 ("python -m vllm") holds 0-31, pid 9 holds '
+            "32-63",
+        ),
+    ],
+)
+def test_who_holds_cores_is_named_where_they_are_missing(
+    holders: list[Holder], taken: str, message: str
+) -> None:
+    machine = held(trn2(), *holders)
+    others = CoreRange.parse(taken) if taken else NO_CORES
+
+    assert refusal(LayoutSpec(replicas=2, tp=32), machine, taken=others) == message
+
+
+def test_who_holds_cores_that_the_spec_leaves_out_is_not_named() -> None:
+    wanted = LayoutSpec(replicas=2, tp=16, cores=CoreRange.parse("32-63"))
+    machine = held(trn2(), PYTHON, NAMELESS)
+
+    message = refusal(wanted, machine, taken=CoreRange.parse("0-15"))
+
+    assert message.startswith(
+        "2 replicas x 16 cores need 32 cores, 28 are usable (32-39,44-63), pid 9 holds 40-43; "
+    )
+
+
+def test_who_holds_cores_is_named_where_only_a_larger_tp_has_the_memory() -> None:
+    with pytest.raises(InfeasiblePlan) as caught:
+        choose_layout(
+            LayoutSpec(),
+            held(trn2(), PYTHON),
+            SHAPE,
+            legal_tp=(1, 2, 4, 8, 16, 32, 64),
+            memory_bytes=lambda *, tp, batch_size, max_model_len: 6 * LLAMA_70B_BYTES,
+        )
+
+    assert "768.0 GiB is available, pid 221607 (" in caught.value.message
+
+
+def test_other_cores_are_named_only_where_cores_are_the_obstacle() -> None:
+    wanted = LayoutSpec(replicas=4, tp=1, cores=CoreRange.parse("0-5"))
+
+    assert "layout.cores" not in refusal(wanted, cpu("0-7", memory_gib=7))
+
+
+@pytest.mark.parametrize(
+    ("tp", "heads", "message"),
+    [
+        (128, 64, "layout.tp: 128 is more than the 64 cores of trn2.48xlarge; "),
+        (24, 64, "layout.tp: 24 is not a tensor parallel degree that trn2.48xlarge supports; "),
+        (16, 40, "layout.tp: 16 does not divide the 40 attention heads of the model; "),
+    ],
+)
+def test_an_illegal_tp_is_refused_with_the_reason_and_what_is_legal(
+    tp: int, heads: int, message: str
+) -> None:
+    machine = trn2()
+    degrees = tuple(legal for legal in machine.legal_tp or () if heads % legal == 0)
+
+    with pytest.raises(InfeasiblePlan) as caught:
+        choose_layout(
+            LayoutSpec(replicas=2, tp=tp),
+            machine,
+            replace(SHAPE, heads=heads),
+            legal_tp=degrees,
+            memory_bytes=replica_bytes,
+        )
+
+    assert caught.value.message.startswith(message)
+    assert f"these are: {', '.join(map(str, degrees))}; these fit: " in caught.value.message
 
 
 def test_a_tp_with_too_little_memory_names_one_with_enough() -> None:
@@ -313,8 +451,26 @@ def test_a_tp_with_too_little_memory_names_one_with_enough() -> None:
     assert caught.value.message.endswith("these fit: 1x64, 2x32, 4x16, 8x8")
 
 
+def test_a_length_that_the_engine_refuses_is_not_proposed() -> None:
+    def memory(*, tp: int, batch_size: int, max_model_len: int) -> int:
+        if max_model_len < 4096:
+            raise InfeasiblePlan("engine.neuron.max_context_length: 4096 is more than that")
+        return batch_size * GIB
+
+    with pytest.raises(InfeasiblePlan) as caught:
+        choose_layout(
+            LayoutSpec(batch_size=8),
+            cpu("0", memory_gib=2),
+            SHAPE,
+            legal_tp=(1,),
+            memory_bytes=memory,
+        )
+
+    assert caught.value.message.endswith("; batch_size 2 with max_model_len 4096 would fit")
+
+
 def test_an_illegal_tp_where_any_number_of_cores_is_legal_names_the_range() -> None:
-    with pytest.raises(InfeasiblePlan, match=r"these are: 1 to 16$"):
+    with pytest.raises(InfeasiblePlan, match=r"17 is more than the 16 cores of AMD") as caught:
         choose_layout(
             LayoutSpec(tp=17),
             cpu("0-15"),
@@ -322,6 +478,8 @@ def test_an_illegal_tp_where_any_number_of_cores_is_legal_names_the_range() -> N
             legal_tp=tuple(range(1, 17)),
             memory_bytes=replica_bytes,
         )
+
+    assert "; these are: 1 to 16; these fit: " in caught.value.message
 
 
 def test_of_many_layouts_that_fit_the_nearest_are_named() -> None:

@@ -33,6 +33,7 @@ class FakeProcess(Process):
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.stops: list[float] = []
+        self.has_segments = True
         self._over: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
 
     @property
@@ -45,6 +46,9 @@ class FakeProcess(Process):
 
     async def wait(self) -> Exit:
         return await asyncio.shield(self._over)
+
+    def unlink_segments(self) -> None:
+        self.has_segments = False
 
     def stop(self, grace_s: float) -> None:
         self.stops.append(grace_s)

@@ -14,12 +14,24 @@ from replicore.bench.sweep.entries import Failed, Run, latencies_of
 from replicore.bench.sweep.journal import Journal
 from replicore.bench.sweep.plan import Point, SweepPlan, SweptLayout, Visit
 from replicore.bench.sweep.serving import Served
-from replicore.errors import DeploymentError, InfeasiblePlan, ReplicaError, UpstreamError
+from replicore.errors import (
+    ArtefactError,
+    DeploymentError,
+    InfeasiblePlan,
+    ReplicaError,
+    UpstreamError,
+)
 
 _WARM_PER_PLACE = 2
 
 # What is a layout's own fault; anything else ends the sweep.
-_OF_A_LAYOUT = (DeploymentError, InfeasiblePlan, ReplicaError, UpstreamError)
+_OF_A_LAYOUT = (
+    ArtefactError,
+    DeploymentError,
+    InfeasiblePlan,
+    ReplicaError,
+    UpstreamError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

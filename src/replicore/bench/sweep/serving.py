@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,26 +17,14 @@ from pathlib import Path
 from replicore.bench.sweep.candidates import choose_layouts
 from replicore.bench.sweep.plan import SweptLayout
 from replicore.deploy.deployment import Prepared, lay_out, lay_out_and_claim
+from replicore.deploy.private import private
+from replicore.deploy.provision import check_provided
 from replicore.deploy.state import Claims
 from replicore.deploy.supervisor import Supervisor, running
-from replicore.errors import InfeasiblePlan
+from replicore.errors import ArtefactError, InfeasiblePlan
 from replicore.spec import Spec
 
 _PREFIX = "sweep-"
-_LONGEST_NAME = 63
-
-_DOOR: Mapping[str, object] = {
-    "host": "127.0.0.1",
-    "port": 0,
-    "insecure": False,
-    "api_keys_file": None,
-    "tls_cert": None,
-    "tls_key": None,
-    "cors_origins": (),
-    "admin_port": None,
-    "access_log": None,
-    "otlp_endpoint": None,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +67,19 @@ class Serving:
         Raises:
             InfeasiblePlan: It cannot; the message says what would fit.
         """
-        lay_out(self._prepared_for(layout))
+        lay_out(self.prepared_for(layout))
+
+    def check_compiled(self, layout: SweptLayout) -> None:
+        """Check that what the replicas of a layout start from has been compiled.
+
+        Raises:
+            ArtefactError: It has not.
+        """
+        try:
+            check_provided(lay_out(self.prepared_for(layout)))
+        except ArtefactError as error:
+            hint = "`replicore sweep --compile` first compiles what is missing"
+            raise ArtefactError(f"{layout}: {error.message}", hint=hint) from error
 
     def candidates(self) -> tuple[SweptLayout, ...]:
         """Return the layouts that leave almost no core idle, beside the deployments that run.
@@ -109,7 +109,7 @@ class Serving:
             ReplicaError: A replica could not be made ready.
             InfeasiblePlan: The machine cannot hold it now.
         """
-        deployment, folder = lay_out_and_claim(self._prepared_for(layout), self._root)
+        deployment, folder = lay_out_and_claim(self.prepared_for(layout), self._root)
         started = time.monotonic()
         try:
             async with running(deployment, folder=folder) as supervisor:
@@ -136,7 +136,8 @@ class Serving:
         if self._supervisor is not None:
             self._supervisor.kill()
 
-    def _prepared_for(self, layout: SweptLayout) -> Prepared:
+    def prepared_for(self, layout: SweptLayout) -> Prepared:
+        """Return what a layout is deployed from."""
         sizes: dict[str, object] = {"replicas": layout.replicas, "tp": layout.tp}
         if layout.batch_size is not None:
             sizes["batch_size"] = layout.batch_size
@@ -149,13 +150,5 @@ class Serving:
 
 
 def swept_spec(spec: Spec) -> Spec:
-    """Return the spec with a name of the sweep's own, and a private door.
-
-    The name is the same for all layouts: what a killed sweep left is then found by the next one.
-    """
-    return spec.model_copy(
-        update={
-            "name": f"{_PREFIX}{spec.name}"[:_LONGEST_NAME],
-            "gateway": spec.gateway.model_copy(update=dict(_DOOR)),
-        }
-    )
+    """Return the spec with a name of the sweep's own, for all its layouts, and a private door."""
+    return private(spec, _PREFIX)

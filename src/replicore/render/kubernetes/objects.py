@@ -13,13 +13,17 @@ Object = dict[str, Any]
 PORT = 8000
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9-]")
-# A Service's name has at most 63 characters, and those of pods go on with numbers.
-_LONGEST = 52
+# Labels have at most 63 characters. That of a StatefulSet's pods is its name, which ends with
+# -replica, and a hash of ten digits; that of the download's is its name, with -fetch-model.
+_LONGEST = 44
 
 
 def object_name(name: str) -> str:
-    """Return a deployment's name as a DNS label (RFC 1123)."""
-    return _NOT_IN_A_NAME.sub("-", name)[:_LONGEST].strip("-")
+    """Return a deployment's name as a DNS label that begins with a letter, as a Service's must."""
+    label = _NOT_IN_A_NAME.sub("-", name).strip("-")
+    if not label[:1].isalpha():
+        label = f"replicore-{label}"
+    return label[:_LONGEST].strip("-")
 
 
 def metadata(name: str, *, of: str, component: str) -> Object:

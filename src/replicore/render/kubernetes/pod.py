@@ -14,6 +14,7 @@ from replicore.models.outline import MODELS
 from replicore.render.kubernetes.devices import placement, resources
 from replicore.render.kubernetes.objects import PORT, Object, environment, literal, selector
 from replicore.render.kubernetes.settings import ARTEFACTS, RUN, Cluster
+from replicore.render.service import command_of
 
 # Name devices or CPUs of the host. In a pod the device plugin, or the kubelet, decides on them.
 _OF_THE_HOST = frozenset({"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "VLLM_CPU_OMP_THREADS_BIND"})
@@ -72,7 +73,7 @@ def _module(file: Path) -> list[str]:
 
 
 def _engine(cluster: Cluster) -> Object:
-    command = cluster.deployment.engine.command(cluster.replica)
+    command = command_of(cluster.deployment, cluster.replica)
     variables = {name: text for name, text in command.env.items() if name not in _OF_THE_HOST}
     health = {"httpGet": {"path": "/health", "port": "http"}, "timeoutSeconds": 10}
     start_timeout = cluster.deployment.spec.supervisor.start_timeout

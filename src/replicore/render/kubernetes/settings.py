@@ -54,9 +54,7 @@ class Cluster:
     @property
     def loads_one_by_one(self) -> bool:
         """Whether a replica waits until the one before it is ready."""
-        wanted = self.deployment.spec.supervisor.starts_together
-        most = self.deployment.engine.starts_together if wanted == "auto" else wanted
-        return most is not None and most < self.replicas
+        return self.deployment.starts_together < self.replicas
 
 
 def plan_cluster(deployment: Deployment, *, image: str, gateway_image: str) -> Cluster:

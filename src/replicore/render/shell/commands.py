@@ -8,7 +8,7 @@ from replicore.engines.command import Command
 from replicore.render.differences import Commands, compare
 from replicore.render.notes import VARIABLES, notes_on
 from replicore.render.service import Service
-from replicore.render.shell.paths import PARTIAL, WORK, paths_of
+from replicore.render.shell.paths import PARTIAL, SEARCH, WORK, paths_of
 from replicore.render.shell.text import comment, exports, indented, invocation, unset
 from replicore.render.words import Variable, Word, cut, shell_word
 
@@ -26,7 +26,7 @@ def commands_text(service: Service) -> str:
         "port": [str(plan.port) for plan in plans],
         "cores": [str(plan.cores) for plan in plans],
     }
-    commands = compare(service.commands(), known)
+    commands = compare(service.commands(path=SEARCH), known)
     paths = paths_of(service)
     functions = [_replica(service, commands, paths), _engine(commands, paths)]
     make = service.compile_command(PARTIAL, WORK)

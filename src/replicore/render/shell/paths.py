@@ -12,10 +12,13 @@ ROOT = Path("/folder-of-the-scripts")
 PARTIAL = Path("/folder-that-the-compiler-writes")
 WORK = Path("/folder-that-the-compiler-works-in")
 
+# Stands for the search path of whoever runs the scripts.
+SEARCH = "/search-path"
+
 
 def paths_of(service: Service) -> Mapping[str, str]:
     """Return path by variable."""
-    paths = {"ROOT": str(ROOT), "MODEL": str(service.deployment.model.path)}
+    paths = {"PATH": SEARCH, "ROOT": str(ROOT), "MODEL": str(service.deployment.model.path)}
     if service.artefact is not None:
         paths["ARTEFACT"] = str(service.artefact)
     interpreter = Path(service.commands()[0].argv[0])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from replicore.engines.command import Command
 from replicore.engines.engine import ReplicaPlan
 from replicore.render.notes import VARIABLES
-from replicore.render.service import Service
+from replicore.render.service import Service, command_of
 from replicore.render.systemd.text import COMMENT, Section, assignment, command_line
 from replicore.units import GIB
 
@@ -90,7 +90,7 @@ def _service(service: Service, plan: ReplicaPlan) -> Iterator[tuple[str, str]]:
     own = service.folder / "run" / plan.name
     yield COMMENT, "A start must not read what an earlier one has left."
     yield "ExecStartPre", f"/usr/bin/find {own} -mindepth 1 -delete"
-    yield from process(service.deployment.engine.command(plan))
+    yield from process(command_of(service.deployment, plan))
     yield COMMENT, "Started is what has generated a token: /health alone is 200 before that."
     yield "ExecStartPost", command_line(["/bin/sh", "-c", _wait_ready(plan)])
     yield "TimeoutStartSec", f"{math.ceil(rules.start_timeout)}s"

@@ -15,7 +15,7 @@ from replicore.bench.sweep.journal import Journal, opened
 from replicore.bench.sweep.plan import Point, SweepPlan, SweptLayout, Visit
 from replicore.bench.sweep.runner import Ask, Outcome, Sweeper
 from replicore.bench.sweep.serving import Served
-from replicore.errors import ConfigError, ReplicaExited, ReplicoreError
+from replicore.errors import ArtefactError, ConfigError, ReplicaExited, ReplicoreError
 from tests.unit.bench.sweep.made import STARTED, answered, plan
 
 
@@ -131,8 +131,11 @@ def test_runs_that_the_journal_has_are_not_made_again(journal: Journal) -> None:
     assert set(journal.kept.runs) == set(whole.points())
 
 
-def test_layout_that_cannot_start_is_left_out_and_the_others_go_on(journal: Journal) -> None:
-    stage = Stage(**{"2x1": ReplicaExited("r0 exited with code 1")})
+@pytest.mark.parametrize("error", [ReplicaExited, ArtefactError])
+def test_layout_that_cannot_start_is_left_out_and_the_others_go_on(
+    journal: Journal, error: type[ReplicoreError]
+) -> None:
+    stage = Stage(**{"2x1": error("r0 exited with code 1")})
     asyncio.run(stage.sweeper(plan("2x1,1x2", (4,), repeats=2), journal).run())
 
     assert stage.log.count("start 2x1") == 1

@@ -1,0 +1,1 @@
+"""What ``replicore compile`` makes: found by what it depends on, whole or not there at all."""
