@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import openai
@@ -249,6 +250,36 @@ def test_client_that_does_not_read_gets_everything_later() -> None:
 
     assert received.count(b'"text":') == 20_000
     assert received.endswith(b"\r\n0\r\n\r\n")
+
+
+def test_card_says_which_device_is_simulated_and_how_fast() -> None:
+    with simulator("--profile=trn2", "--tp=8", "--speed=50") as sim:
+        card = json.loads(sim.request("GET", "/v1/models")[1])["data"][0]
+
+    assert (card["simulated"], card["simulated_device"]) == (True, "trn2")
+    assert card["simulated_speed"] == 50
+
+
+@pytest.mark.parametrize("batching", ["independent", "continuous", "static"])
+def test_text_is_the_same_with_any_batching(sim: Simulator, batching: str) -> None:
+    whole = sim.complete(max_tokens=200, return_token_ids=True)
+    with simulator(f"--batching={batching}", "--decode-tokens-per-s=1e5") as other:
+        found = other.complete(max_tokens=200, return_token_ids=True)
+
+    assert found["token_ids"] == whole["token_ids"]
+
+
+def test_small_kv_cache_preempts_and_every_stream_still_ends() -> None:
+    options = ("--batching=continuous", "--kv-tokens=160", "--decode-tokens-per-s=1e4")
+    with simulator(*options) as sim, ExitStack() as stack:
+        socks = [
+            stack.enter_context(sim.open_stream(max_tokens=60, ignore_eos=True)) for _ in range(6)
+        ]
+        received = [read_all(sock) for sock in socks]
+        preemptions = sim.metric("num_preemptions_total")
+
+    assert [data.count(b'"text":') for data in received] == [60] * 6
+    assert preemptions > 0
 
 
 def replica(sim: Simulator, *, slots: int) -> ReplicaPlan:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from replicore.engines.known_errors import find_known
 from replicore.engines.sim.program import CRASH_EXIT_CODE
 from tests.integration.simulator import TIMEOUT_S, eventually, read_all, read_until, simulator
 
@@ -42,6 +43,25 @@ def test_load_failure_exits_with_a_message() -> None:
 
     assert run.returncode == 1
     assert run.stderr == "error: simulated fault: load-failure\n"
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"),
+    [
+        ([], "cannot allocate memory"),
+        (["--profile=trn2"], "Failed to allocate 2.000GB"),
+        (["--profile=h100"], "CUDA out of memory"),
+    ],
+)
+def test_out_of_memory_at_load_says_so_in_the_words_of_the_device(
+    profile: list[str], words: str
+) -> None:
+    command = [sys.executable, "-m", "replicore.engines.sim", "--fault=out-of-memory", *profile]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"error: simulated fault: out-of-memory: {words}")
+    assert find_known(run.stderr) is not None
 
 
 def test_wrong_option_exits_with_a_message() -> None:

@@ -87,4 +87,8 @@ BAD_SPECS: list[tuple[str, tuple[str, ...]]] = [
         "[layout]\nmax_model_len = 8192\n[workload]\ninput_tokens = { mean = 8100 }",
         ("layout.max_model_len: 8192 is less than the 8228 tokens",),  # 8100 + 128
     ),
+    (
+        '[engine.sim]\nprofile = "trn2"\ndecode_tokens_per_s = 5',
+        ('engine.sim.profile: "trn2" says how fast', "so does decode_tokens_per_s"),
+    ),
 ]

@@ -18,6 +18,14 @@ import replicore
 ROOT = Path(replicore.__file__).parent
 
 PURE = [
+    "engines/sim/embedding.py",
+    "engines/sim/bodies.py",
+    "engines/sim/metrics.py",
+    "engines/sim/pace.py",
+    "engines/sim/stepped.py",
+    "engines/sim/shapes.py",
+    "engines/sim/profiles.py",
+    "engines/sim/steptime.py",
     "artefacts/digest.py",
     "artefacts/match.py",
     "artefacts/stages.py",

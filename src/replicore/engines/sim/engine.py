@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from replicore.engines.command import Command
@@ -17,19 +18,26 @@ from replicore.engines.readiness import (
 )
 from replicore.engines.sim.faults import parse_faults
 from replicore.engines.sim.options import parse_options
+from replicore.engines.sim.profiles import PROFILES, Profile, replica_bytes
+from replicore.engines.sim.shapes import shape_text
 from replicore.engines.sim.tokenizer import VOCABULARY
 from replicore.errors import ConfigError, UpstreamError
 from replicore.hardware.machine import Machine
 from replicore.hardware.simulated import SimulatedHardware
+from replicore.models.outline import outline
 from replicore.models.shape import Model, ModelShape
 from replicore.openai import ModelList
-from replicore.spec import EngineSpec, ModelSpec
+from replicore.spec import EngineSpec, ModelSpec, SimSpec
 
 # Resident size of the process, rounded up; the simulated model itself takes no memory.
 PROCESS_BYTES = 64 * 2**20
 
-# Set by the plan, so not to be set again by engine.args.
-_PLANNED = ("--host", "--port", "--reuse-port", "--model", "--slots", "--max-model-len")
+# Set by the plan, so not to be set again by engine.args; and where it is set.
+_LAYOUT = ("--host", "--port", "--reuse-port", "--model", "--slots", "--max-model-len", "--tp")
+_PLANNED = dict.fromkeys(_LAYOUT, "[layout]") | {
+    "--profile": "engine.sim.profile",
+    "--shape": "model.source",
+}
 
 # No weights. Enough heads for any tp; the longest sequence is no more than a default.
 _SHAPE = ModelShape(
@@ -45,8 +53,18 @@ _SHAPE = ModelShape(
 )
 
 
-def simulated_model(spec: ModelSpec) -> Model:
-    """Return what stands in for the model: the simulator needs no files."""
+def simulated_model(spec: ModelSpec, sim: SimSpec | None = None) -> Model:
+    """Return what stands in for the model: the simulator needs no files.
+
+    With a profile it has the sizes of the model that the spec names, since they say how long a step
+    takes and which layouts fit.
+
+    Raises:
+        ConfigError: With a profile: ``spec`` names nothing that a model can be.
+        ModelError: With a profile: the sizes of the model are not known.
+    """
+    if sim is not None and sim.profile is not None:
+        return replace(outline(spec), path=Path(os.devnull))
     return Model(
         source="simulated",
         served_name=spec.served_name or "simulated",
@@ -64,7 +82,8 @@ class SimEngine:
 
     def __init__(self, spec: EngineSpec) -> None:
         self._spec = spec
-        self.traits = EngineTraits(token_ids=True, prefix_cache=spec.sim.prefix_cache)
+        self._profile: Profile | None = PROFILES.get(spec.sim.profile or "")
+        self.traits = EngineTraits(token_ids=True, prefix_cache=self._has_prefix_cache())
 
     def check(self) -> None:
         try:
@@ -74,24 +93,44 @@ class SimEngine:
         for argument in self._spec.args:
             name = argument.partition("=")[0]
             if name in _PLANNED:
-                raise ConfigError(f"engine.args: {name} is set by replicore, from [layout]")
+                raise ConfigError(f"engine.args: {name} is set by replicore, from {_PLANNED[name]}")
         try:
             parse_options(self._spec.args)
         except ConfigError as error:
             raise ConfigError(f"engine.args: {error.message}") from error
+        try:
+            parse_options([*self._speed(), *self._spec.args])
+        except ConfigError as error:
+            raise ConfigError(f"engine.sim: {error.message}") from error
 
     def detect(self) -> Machine:
-        cores = self._spec.sim.cores or len(os.sched_getaffinity(0))
-        return SimulatedHardware(cores).detect()
+        profile, cores = self._profile, self._spec.sim.cores
+        if profile is None:
+            return SimulatedHardware(cores or len(os.sched_getaffinity(0))).detect()
+        return SimulatedHardware(
+            cores or profile.cores or len(os.sched_getaffinity(0)),
+            device=self._spec.sim.profile or "",
+            core_memory_bytes=profile.memory_bytes,
+            legal_tp=profile.legal_tp,
+            aligned=profile.aligned,
+        ).detect()
 
     def legal_tp(self, machine: Machine, shape: ModelShape) -> tuple[int, ...]:
-        powers = range(len(machine.cores).bit_length())
-        return tuple(1 << power for power in powers)
+        cores = len(machine.cores)
+        powers = tuple(1 << power for power in range(cores.bit_length()))
+        if self._profile is None:
+            return powers
+        degrees = machine.legal_tp or powers
+        return tuple(tp for tp in degrees if tp <= cores and shape.heads % tp == 0)
 
     def memory_bytes(
         self, shape: ModelShape, *, tp: int, batch_size: int, max_model_len: int
     ) -> int:
-        return PROCESS_BYTES
+        if self._profile is None:
+            return PROCESS_BYTES
+        return replica_bytes(
+            self._profile, shape, tp=tp, batch_size=batch_size, max_model_len=max_model_len
+        )
 
     def recipe(self, replica: ReplicaPlan, machine: Machine) -> None:
         return None
@@ -109,15 +148,44 @@ class SimEngine:
             f"--slots={replica.batch_size}",
             f"--max-model-len={replica.max_model_len}",
         )
-        rates = (
-            f"--prefill-tokens-per-s={sim.prefill_tokens_per_s}",
-            f"--decode-tokens-per-s={sim.decode_tokens_per_s}",
-            f"--decode-batch-slope={sim.decode_batch_slope}",
-            "--prefix-cache" if sim.prefix_cache else "--no-prefix-cache",
-        )
         faults = tuple(f"--fault={fault}" for fault in sim.faults)
-        argv = (*program, *planned, *rates, *faults, *self._spec.args)
+        argv = (
+            *program,
+            *planned,
+            *self._device(replica),
+            *self._speed(),
+            *faults,
+            *self._spec.args,
+        )
         return Command(argv=argv, env=self._spec.env)
+
+    def _device(self, replica: ReplicaPlan) -> tuple[str, ...]:
+        """Return what the profile is asked about; empty without one."""
+        if self._profile is None:
+            return ()
+        return (f"--tp={replica.tp}", f"--shape={shape_text(replica.model.shape)}")
+
+    def _speed(self) -> tuple[str, ...]:
+        """Return the options that ``[engine.sim]`` sets."""
+        sim = self._spec.sim
+        given = {
+            "--profile": sim.profile,
+            "--prefill-tokens-per-s": sim.prefill_tokens_per_s,
+            "--prefill-slope": sim.prefill_slope,
+            "--decode-tokens-per-s": sim.decode_tokens_per_s,
+            "--decode-batch-slope": sim.decode_batch_slope,
+            "--decode-context-slope": sim.decode_context_slope,
+            "--batching": sim.batching,
+            "--kv-tokens": sim.kv_tokens,
+            "--speed": sim.speed,
+        }
+        cache = "--prefix-cache" if sim.prefix_cache else "--no-prefix-cache"
+        return (*(f"{flag}={value}" for flag, value in given.items() if value is not None), cache)
+
+    def _has_prefix_cache(self) -> bool:
+        sim = self._spec.sim
+        batching = sim.batching or (self._profile.batching if self._profile else None)
+        return sim.prefix_cache and batching != "static"
 
     async def check_ready(self, replica: ReplicaPlan) -> None:
         await check_health(replica)

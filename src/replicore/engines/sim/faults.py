@@ -35,6 +35,7 @@ class Faults:
 
     slow_start: float = 0.0
     load_failure: bool = False
+    out_of_memory: bool = False
     ignore_sigterm: bool = False
     crash_after_requests: int | None = None
     crash_after_tokens: int | None = None
@@ -111,6 +112,7 @@ class Kind(NamedTuple):
 KINDS = {
     "slow-start": Kind("SECONDS", _seconds, None, "listens only after so long"),
     "load-failure": Kind(None, bool, True, "exits with code 1 instead of listening"),
+    "out-of-memory": Kind(None, bool, True, "the same, with the words of the device's runtime"),
     "ignore-sigterm": Kind(None, bool, True, "goes on after SIGTERM"),
     "crash-after-requests": Kind("N", _count, None, "answers N requests; the next is a crash"),
     "crash-after-tokens": Kind("N", _positive, None, "crashes once it has sent N tokens in all"),

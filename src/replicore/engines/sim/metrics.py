@@ -5,11 +5,12 @@ Source: https://docs.vllm.ai/en/latest/usage/metrics.html
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
 from replicore.engines.sim.scheduler import Emission
+from replicore.engines.sim.sequence import Sequence
 
 # Upper bounds in seconds, vLLM's.
 _TTFT_BOUNDS = (
@@ -25,6 +26,9 @@ _E2E_BOUNDS = (
     *(120.0, 240.0, 480.0, 960.0, 1920.0, 7680.0),
 )
 
+# Observations that are counted together: a hundred thousand may come in a second.
+_PENDING = 4096
+
 
 class Histogram:
     """Observations in seconds, counted by upper bound."""
@@ -33,12 +37,26 @@ class Histogram:
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
+        self._pending: list[float] = []
 
     def observe(self, seconds: float) -> None:
-        self._counts[bisect_left(self._bounds, seconds)] += 1
-        self._sum += seconds
+        self._pending.append(seconds)
+        if len(self._pending) >= _PENDING:
+            self._count()
+
+    def _count(self) -> None:
+        pending = sorted(self._pending)
+        self._pending.clear()
+        self._sum += sum(pending)
+        below = 0
+        for index, bound in enumerate(self._bounds):
+            up_to = bisect_right(pending, bound)
+            self._counts[index] += up_to - below
+            below = up_to
+        self._counts[-1] += len(pending) - below
 
     def lines(self, name: str, label: str) -> Iterator[str]:
+        self._count()
         yield f"# TYPE {name} histogram"
         bounds = [*map(str, self._bounds), "+Inf"]
         for bound, count in zip(bounds, accumulate(self._counts), strict=True):
@@ -60,33 +78,53 @@ class Metrics:
         self.inter_token_latency = Histogram(_ITL_BOUNDS)
         self.e2e_request_latency = Histogram(_E2E_BOUNDS)
 
-    def record(self, emission: Emission) -> None:
-        """Count one decode step."""
-        sequence, delta = emission.sequence, emission.delta
-        if emission.first:
-            self.prompt_tokens += sequence.prompt_tokens
-            self.prefix_cache_queries += sequence.prompt_tokens
-            self.prefix_cache_hits += sequence.cached_tokens
-            self.time_to_first_token.observe(emission.gap)
-        else:
-            self.inter_token_latency.observe(emission.gap)
-        self.generation_tokens += len(delta.ids)
-        if delta.finish is not None:
-            self.finished[delta.finish] += 1
-            self.e2e_request_latency.observe(emission.at - sequence.arrived_at)
+    def record(self, steps: Iterable[Emission]) -> None:
+        """Count decode steps."""
+        observe = self.inter_token_latency.observe
+        for sequence, at, gap, first, delta in steps:
+            if first:
+                self._record_prefill(sequence, gap)
+            else:
+                observe(gap)
+            self.generation_tokens += len(delta.ids)
+            if delta.finish is not None:
+                self.finished[delta.finish] += 1
+                self.e2e_request_latency.observe(at - sequence.arrived_at)
 
-    def exposition(self, *, model: str, running: int, waiting: int, kv_usage: float) -> str:
-        """Return Prometheus' text format."""
+    def _record_prefill(self, sequence: Sequence, gap: float) -> None:
+        self.prompt_tokens += sequence.prompt_tokens
+        self.prefix_cache_queries += sequence.prompt_tokens
+        self.prefix_cache_hits += sequence.cached_tokens
+        self.time_to_first_token.observe(gap)
+
+    def exposition(
+        self,
+        *,
+        model: str,
+        running: int,
+        waiting: int,
+        kv_usage: float,
+        preemptions: int = 0,
+        late: float = 0.0,
+    ) -> str:
+        """Return Prometheus' text format.
+
+        Args:
+            late: Seconds by which the oldest token that is due has been missed. Where it grows,
+                this computer cannot keep up with what it simulates.
+        """
         label = f'model_name="{_escape(model)}"'
         finished = [(f'finished_reason="{k}",{label}', n) for k, n in self.finished.items()]
         metrics = [
             _metric("vllm:num_requests_running", "gauge", [(label, running)]),
             _metric("vllm:num_requests_waiting", "gauge", [(label, waiting)]),
             _metric("vllm:kv_cache_usage_perc", "gauge", [(label, kv_usage)]),
+            _metric("simulator:late_seconds", "gauge", [(label, late)]),
             _counter("vllm:prompt_tokens_total", label, self.prompt_tokens),
             _counter("vllm:generation_tokens_total", label, self.generation_tokens),
             _counter("vllm:prefix_cache_queries_total", label, self.prefix_cache_queries),
             _counter("vllm:prefix_cache_hits_total", label, self.prefix_cache_hits),
+            _counter("vllm:num_preemptions_total", label, preemptions),
             _metric("vllm:request_success_total", "counter", finished),
             self.time_to_first_token.lines("vllm:time_to_first_token_seconds", label),
             self.inter_token_latency.lines("vllm:inter_token_latency_seconds", label),

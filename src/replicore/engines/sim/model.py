@@ -27,6 +27,7 @@ _SPACED = [token_id(" " + word) for word in _WORDS]
 _BARE = [token_id(word) for word in _WORDS]
 _FULL_STOP, _LINE_BREAK = token_id("."), token_id("\n")
 _PUNCTUATION = [_FULL_STOP, _FULL_STOP, _FULL_STOP, token_id(","), token_id("…"), _LINE_BREAK]
+_MARKS, _CHOICE = len(_PUNCTUATION), len(_WORDS)
 
 
 class Context:
@@ -45,23 +46,35 @@ class Context:
         self._last = 0
         self.length = 0
         self.blocks: list[int] = []
-        for token in ids:
-            self.append(token)
+        self.extend(ids)
 
-    def append(self, token: int) -> None:
-        self._hash = (self._hash * _HASH_FACTOR + token + 1) & _MASK
-        self._last = token
-        self.length += 1
-        if not self.length % BLOCK_TOKENS:
-            self.blocks.append(self._hash)
+    def extend(self, ids: Iterable[int]) -> None:
+        # Prompts have tens of thousands of tokens: no call for each, no attribute.
+        value, last, length = self._hash, self._last, self.length
+        for last in ids:
+            value = (value * _HASH_FACTOR + last + 1) & _MASK
+            length += 1
+            if not length % BLOCK_TOKENS:
+                self.blocks.append(value)
+        self._hash, self._last, self.length = value, last, length
 
-    def next_token(self, *, ignore_eos: bool = False) -> int | None:
-        """Return the token that follows, or None where the text ends."""
-        # The low bits of the hash depend on the low bits of the tokens alone: mix high ones in.
-        draw = (((self._hash ^ (self._hash >> 33)) * _MIX_FACTOR) & _MASK) >> 16
-        if self._last == _FULL_STOP and (draw >> 8) % 8 == 0 and not ignore_eos:
-            return None
-        if draw % 16 == 0:
-            return _PUNCTUATION[(draw >> 16) % len(_PUNCTUATION)]
-        words = _BARE if self._last == _LINE_BREAK else _SPACED
-        return words[(draw >> 16) % len(words)]
+    def grow(self, most: int, *, ignore_eos: bool = False) -> list[int]:
+        """Append the tokens that follow, up to ``most`` or the end of the text; return them."""
+        value, last, length = self._hash, self._last, self.length
+        grown: list[int] = []
+        for _ in range(most):
+            # The hash's low bits depend on the low bits of the tokens alone: mix high ones in.
+            draw = (((value ^ (value >> 33)) * _MIX_FACTOR) & _MASK) >> 16
+            if last == _FULL_STOP and not ignore_eos and not (draw >> 8) % 8:
+                break
+            if not draw % 16:
+                last = _PUNCTUATION[(draw >> 16) % _MARKS]
+            else:
+                last = (_BARE if last == _LINE_BREAK else _SPACED)[(draw >> 16) % _CHOICE]
+            value = (value * _HASH_FACTOR + last + 1) & _MASK
+            length += 1
+            if not length % BLOCK_TOKENS:
+                self.blocks.append(value)
+            grown.append(last)
+        self._hash, self._last, self.length = value, last, length
+        return grown

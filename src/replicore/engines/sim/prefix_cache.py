@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from replicore.engines.sim.model import BLOCK_TOKENS
+from replicore.engines.sim.sequence import Sequence
+
 
 class PrefixCache:
     """Remembers the ``capacity`` blocks used last.
@@ -33,3 +36,12 @@ class PrefixCache:
             self._blocks.move_to_end(block)
         while len(self._blocks) > self._capacity:
             self._blocks.popitem(last=False)
+
+
+def cached_tokens(cache: PrefixCache | None, sequence: Sequence) -> int:
+    """Return how many of a sequence's tokens need no prefill."""
+    if cache is None:
+        return 0
+    # As in vLLM, the last token is always computed: its output is the next token.
+    usable = (sequence.tokens - 1) // BLOCK_TOKENS
+    return cache.match(sequence.blocks[:usable]) * BLOCK_TOKENS

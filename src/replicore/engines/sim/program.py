@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import uvloop
 
 from replicore.engines.sim.faults import Faults, parse_faults
 from replicore.engines.sim.options import SimOptions
+from replicore.engines.sim.profiles import NO_MEMORY, PROFILES
 from replicore.engines.sim.server import SimServer
 from replicore.errors import ReplicoreError
 from replicore.http.address import url_of
@@ -21,12 +23,14 @@ from replicore.http.server import listen, serve
 
 CRASH_EXIT_CODE = 70
 
+_GC_THRESHOLD = 100_000
+
 
 def run(options: SimOptions) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        ReplicoreError: The address cannot be listened on, or the fault ``load-failure``.
+        ReplicoreError: The address cannot be listened on, or a fault that ends a load.
     """
     faults = faults_in_force(options)
     if faults.ignore_sigterm:
@@ -35,6 +39,12 @@ def run(options: SimOptions) -> None:
     time.sleep(faults.slow_start)
     if faults.load_failure:
         raise ReplicoreError("simulated fault: load-failure")
+    if faults.out_of_memory:
+        profile = PROFILES.get(options.profile or "")
+        words = profile.out_of_memory if profile is not None else NO_MEMORY
+        raise ReplicoreError(f"simulated fault: out-of-memory: {words}")
+    # Little here is in cycles, and looking for them among thousands of streams costs a tenth.
+    gc.set_threshold(_GC_THRESHOLD)
     uvloop.run(_serve(options, faults))
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from replicore.engines.sim.bodies import Generation
 from replicore.engines.sim.faults import Faults
 from replicore.engines.sim.sequence import Delta, FinishReason, Sequence
-from replicore.engines.sim.wire import DONE, Choice, Usage, Wire
+from replicore.engines.sim.wire import DONE, Choice, Frame, Usage, Wire
 from replicore.http.server import Response
 
 SIMULATED = (b"x-replicore-simulated", b"1")
@@ -50,11 +50,16 @@ def usage_of(generation: Generation, sequences: Items[Sequence]) -> Usage:
 
 @dataclass(slots=True)
 class _Part:
-    """What is known, and not yet sent, of one choice."""
+    """What is known, and not yet sent, of one choice.
+
+    Attributes:
+        frame: Of the events to come, where each is one token and nothing else.
+    """
 
     index: int
     prompt_ids: list[int]
     opened: bool = False
+    frame: Frame | None = None
     text: str = ""
     ids: list[int] = field(default_factory=list)
     finish: FinishReason | None = None
@@ -126,6 +131,12 @@ class StreamReply:
         self._sequences = sequences
         self._faults = faults
         self._cancel = cancel
+        # Without faults that count, a token is an event, and no more need be known of it.
+        self._is_plain = (
+            faults.tokens_per_chunk == 1
+            and faults.reset_after_tokens is None
+            and faults.malformed_sse_after is None
+        )
         self._parts = _parts(generation, sequences)
         self._unfinished = len(sequences)
         self._held: list[bytes] = []
@@ -138,9 +149,14 @@ class StreamReply:
         response.start(200, _STREAM_HEADERS)
 
     def take(self, sequence: Sequence, delta: Delta) -> None:
-        if self._cut:
-            return
         part = self._parts[sequence]
+        frame, (text, ids, finish) = part.frame, delta
+        if frame is not None and text and finish is None and not part.text:
+            self._held.append(frame.event(text, ids))
+        elif not self._cut:
+            self._take(part, delta)
+
+    def _take(self, part: _Part, delta: Delta) -> None:
         part.add(delta)
         if delta.finish is not None:
             self._unfinished -= 1
@@ -156,7 +172,7 @@ class StreamReply:
     def flush(self) -> None:
         if self._paused or not self._held:
             return
-        self._response.write(b"".join(self._held))
+        self._response.write(self._held[0] if len(self._held) == 1 else b"".join(self._held))
         self._held.clear()
         if not self._unfinished and not self._cut:
             self._response.end()
@@ -167,6 +183,8 @@ class StreamReply:
         prompt_ids = None
         if not part.opened:
             part.opened = True
+            if self._is_plain:
+                part.frame = self._wire.frame(part.index)
             if self._generation.chat:
                 self._event(self._wire.opening(part.index, part.prompt_ids))
             else:

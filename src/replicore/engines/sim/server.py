@@ -15,12 +15,10 @@ from replicore.engines.sim.bodies import BodyReader, Generation, RequestError, u
 from replicore.engines.sim.embedding import embeddings_body
 from replicore.engines.sim.faults import Fate, Faults
 from replicore.engines.sim.metrics import Metrics
-from replicore.engines.sim.model import BLOCK_TOKENS
 from replicore.engines.sim.options import SimOptions
-from replicore.engines.sim.prefix_cache import PrefixCache
+from replicore.engines.sim.pace import cache_blocks, create_pace
 from replicore.engines.sim.replies import SIMULATED, Reply, StreamReply, WholeReply
 from replicore.engines.sim.runner import Runner
-from replicore.engines.sim.scheduler import Scheduler
 from replicore.engines.sim.sequence import Sequence
 from replicore.engines.sim.tokenizer import detokenize, tokenize
 from replicore.engines.sim.wire import Wire, model_card
@@ -54,10 +52,9 @@ class SimServer:
         self._die = die
         self._created = int(time.time())
         self._reader = BodyReader(model=options.model, max_model_len=options.max_model_len)
-        self._blocks = options.slots * -(-options.max_model_len // BLOCK_TOKENS)
-        cache = PrefixCache(self._blocks) if options.prefix_cache else None
+        self._blocks = cache_blocks(options)
         self._metrics = Metrics()
-        self._scheduler = Scheduler(options.timing, slots=options.slots, cache=cache)
+        self._scheduler = create_pace(options)
         self._runner = Runner(
             self._scheduler,
             self._metrics,
@@ -115,6 +112,8 @@ class SimServer:
             max_model_len=options.max_model_len,
             slots=options.slots,
             created=self._created,
+            profile=options.profile,
+            speed=options.speed,
         )
 
     def _write_metrics(self, request: Request, response: Response) -> None:
@@ -123,6 +122,8 @@ class SimServer:
             running=self._scheduler.running,
             waiting=self._scheduler.waiting,
             kv_usage=self._scheduler.cache_blocks / self._blocks,
+            preemptions=self._scheduler.preemptions,
+            late=self._runner.late,
         )
         kind = b"text/plain; version=0.0.4; charset=utf-8"
         response.send(200, text.encode(), content_type=kind, headers=[SIMULATED])

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence as Tokens
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,7 +15,6 @@ from replicore.engines.sim.sequence import FinishReason
 DONE = b"data: [DONE]\n\n"
 
 _encode = msgspec.json.encode
-_FINISH = {None: b"null", "stop": b'"stop"', "length": b'"length"'}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +44,27 @@ class Choice:
     prompt_ids: list[int]
 
 
+class Frame(NamedTuple):
+    """The bytes around text and token ids, for the events of which there are most.
+
+    A hundred thousand may be written in a second, so they are put together from what is known
+    beforehand.
+
+    Attributes:
+        end: After token ids; empty where none are asked for.
+    """
+
+    before: bytes
+    after: bytes
+    end: bytes
+
+    def event(self, text: str, ids: Tokens[int]) -> bytes:
+        before, after, end = self
+        if end:
+            return b"".join((before, _encode_text(text), after, _encode(ids), end))
+        return before + _encode_text(text) + after
+
+
 class Wire:
     """Writes the events, or the one body, of one response.
 
@@ -56,7 +76,6 @@ class Wire:
         self, *, name: str, created: int, model: str, chat: bool, usage: bool, token_ids: bool
     ) -> None:
         self._chat = chat
-        self._usage = usage
         self._token_ids = token_ids
         self._top = {
             "id": f"{'chatcmpl' if chat else 'cmpl'}-{name}",
@@ -68,6 +87,7 @@ class Wire:
         chunk = {"object": "chat.completion.chunk"} if chat else {}
         self._open = b"data: " + _encode(self._top | chunk)[:-1]
         self._close = b',"usage":null}\n\n' if usage else b"}\n\n"
+        self._end = b"}]" + self._close
 
     def opening(self, index: int, prompt_ids: list[int]) -> bytes:
         """Return the event that opens a chat choice."""
@@ -90,19 +110,24 @@ class Wire:
         prompt_ids: Tokens[int] | None = None,
     ) -> bytes:
         """Return one event of a choice; ``prompt_ids`` with a completion's first."""
-        # Written thousands of times a second: put together from bytes, not through objects.
-        content = b'"delta":{"content":%b}' if self._chat else b'"text":%b'
         extra = self._ids("token_ids", ids)
         if prompt_ids is not None:
             extra += self._ids("prompt_token_ids", prompt_ids)
-        return b'%b,"choices":[{"index":%d,%b,"logprobs":null,"finish_reason":%b%b}]%b' % (
-            self._open,
-            index,
-            content % _encode_text(text),
-            _FINISH[finish],
-            extra,
-            self._close,
-        )
+        before, after = self._around(index, finish)
+        return b"%b%b%b%b%b" % (before, _encode_text(text), after, extra, self._end)
+
+    def frame(self, index: int) -> Frame:
+        """Return what is the same in all events of a choice but its first and its last."""
+        before, after = self._around(index, None)
+        if self._token_ids:
+            return Frame(before, after + b',"token_ids":', self._end)
+        return Frame(before, after + self._end, b"")
+
+    def _around(self, index: int, finish: FinishReason | None) -> tuple[bytes, bytes]:
+        """Return what stands before and after the text of an event, up to token ids or the end."""
+        content, close = (b'"delta":{"content":', b"}") if self._chat else (b'"text":', b"")
+        before = b'%b,"choices":[{"index":%d,%b' % (self._open, index, content)
+        return before, b'%b,"logprobs":null,"finish_reason":%b' % (close, _encode(finish))
 
     def usage_event(self, usage: Usage) -> bytes:
         """Return the last event of a stream whose client asked for usage."""
@@ -141,9 +166,17 @@ def _encode_text(text: str) -> bytes:
     return _encode(text)
 
 
-def model_card(model: str, *, max_model_len: int, slots: int, created: int) -> dict[str, Any]:
+def model_card(
+    model: str,
+    *,
+    max_model_len: int,
+    slots: int,
+    created: int,
+    profile: str | None = None,
+    speed: float = 1.0,
+) -> dict[str, Any]:
     """Return the entry of ``/v1/models``: vLLM's, and what a readiness check compares."""
-    return {
+    card: dict[str, Any] = {
         "id": model,
         "object": "model",
         "created": created,
@@ -153,3 +186,8 @@ def model_card(model: str, *, max_model_len: int, slots: int, created: int) -> d
         "slots": slots,
         "simulated": True,
     }
+    if profile is not None:
+        card["simulated_device"] = profile
+    if speed != 1:
+        card["simulated_speed"] = speed
+    return card

@@ -11,6 +11,7 @@ from replicore.errors import ConfigError
     [
         ("slow-start=2.5", Faults(slow_start=2.5)),
         ("load-failure", Faults(load_failure=True)),
+        ("out-of-memory", Faults(out_of_memory=True)),
         ("ignore-sigterm", Faults(ignore_sigterm=True)),
         ("crash-after-requests=0", Faults(crash_after_requests=0)),
         ("crash-after-tokens=7", Faults(crash_after_tokens=7)),

@@ -26,10 +26,9 @@ def test_histogram_counts_each_observation_up_to_every_bound_at_or_above_it() ->
 
 def test_decode_steps_are_counted() -> None:
     metrics = Metrics()
-    scheduler = Scheduler(Timing(prefill_tokens_per_s=100, decode_tokens_per_s=10), slots=1)
+    scheduler = Scheduler(Timing(prefill_tokens_per_s=100, decode_tokens_per_s=10).steps(), slots=1)
     scheduler.add(Sequence(range(50), max_tokens=3, ignore_eos=True), 0.0)
-    for emission in scheduler.advance(9.0):
-        metrics.record(emission)
+    metrics.record(scheduler.advance(9.0))
     lines = exposition_of(metrics).splitlines()
 
     # first token after 50 / 100 s, two more each 1 / 10 s later
@@ -47,6 +46,24 @@ def test_gauges_are_those_given() -> None:
     assert 'vllm:num_requests_running{model_name="m"} 1' in lines
     assert 'vllm:num_requests_waiting{model_name="m"} 2' in lines
     assert 'vllm:kv_cache_usage_perc{model_name="m"} 0.25' in lines
+
+
+def test_observations_beyond_what_is_held_back_are_counted_the_same() -> None:
+    histogram = Histogram((0.1, 1.0))
+    for number in range(10_000):
+        histogram.observe(0.5 if number % 4 else 0.05)
+
+    assert list(histogram.lines("h", "a"))[1:4] == [
+        'h_bucket{le="0.1",a} 2500',
+        'h_bucket{le="1.0",a} 10000',
+        'h_bucket{le="+Inf",a} 10000',
+    ]
+
+
+def test_preemptions_are_a_counter() -> None:
+    text = Metrics().exposition(model="m", running=0, waiting=0, kv_usage=0.0, preemptions=3)
+
+    assert 'vllm:num_preemptions_total{model_name="m"} 3' in text.splitlines()
 
 
 def test_model_name_is_escaped() -> None:

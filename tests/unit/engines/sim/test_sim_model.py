@@ -14,12 +14,7 @@ TEXT = st.text() | st.text(alphabet="abz .,\nAé…")
 
 def continuation(ids: list[int], count: int) -> list[int]:
     """Return at most ``count`` tokens that follow ``ids``."""
-    context = Context(ids)
-    output: list[int] = []
-    while len(output) < count and (token := context.next_token()) is not None:
-        context.append(token)
-        output.append(token)
-    return output
+    return Context(ids).grow(count)
 
 
 @given(TEXT, st.integers(0, 60))
@@ -44,6 +39,14 @@ def test_output_cut_into_tokens_again_with_its_prompt_is_the_same(prompt: str, s
     assert tokenize(prompt + detokenize(sent)) == ids + sent
 
 
+@given(st.lists(st.integers(1, 40), max_size=4))
+def test_output_is_the_same_in_parts_of_any_size(sizes: list[int]) -> None:
+    whole, parts = Context(tokenize("hello")), Context(tokenize("hello"))
+
+    assert whole.grow(sum(sizes)) == [token for size in sizes for token in parts.grow(size)]
+    assert whole.blocks == parts.blocks
+
+
 def test_output_depends_on_the_first_token_of_the_prompt() -> None:
     first = continuation(tokenize("a" + " the" * 500), 10)
     second = continuation(tokenize("b" + " the" * 500), 10)
@@ -63,8 +66,8 @@ def test_ignored_end_of_text_is_followed_by_more() -> None:
     prompt = tokenize("hello")
     context = Context(prompt + continuation(prompt, 10_000))
 
-    assert context.next_token() is None
-    assert context.next_token(ignore_eos=True) is not None
+    assert context.grow(1) == []
+    assert len(context.grow(3, ignore_eos=True)) == 3
 
 
 @pytest.mark.parametrize(("length", "blocks"), [(0, 0), (15, 0), (16, 1), (40, 2)])

@@ -23,7 +23,9 @@ def test_every_option_is_read() -> None:
     line = (
         "--host ::1 --port 0 --reuse-port --model m --slots 2 --max-model-len 99 "
         "--prefill-tokens-per-s 5 --decode-tokens-per-s 6 --decode-batch-slope 0.5 "
-        "--no-prefix-cache --fault wedge=1 --fault tokens-per-chunk=2 --fault-once-file f"
+        "--prefill-slope 0.25 --decode-context-slope 2 --batching continuous --kv-tokens 640 "
+        "--tp 2 --shape llama-70b --speed 20 --no-prefix-cache "
+        "--fault wedge=1 --fault tokens-per-chunk=2 --fault-once-file f"
     )
 
     assert parse_options(line.split()) == SimOptions(
@@ -33,11 +35,35 @@ def test_every_option_is_read() -> None:
         model="m",
         slots=2,
         max_model_len=99,
-        timing=Timing(prefill_tokens_per_s=5, decode_tokens_per_s=6, decode_batch_slope=0.5),
+        timing=Timing(
+            prefill_tokens_per_s=5,
+            prefill_slope=0.25,
+            decode_tokens_per_s=6,
+            decode_batch_slope=0.5,
+            decode_context_slope=2,
+        ),
+        tp=2,
+        shape="llama-70b",
+        batching="continuous",
+        kv_tokens=640,
+        speed=20,
         prefix_cache=False,
         faults=("wedge=1", "tokens-per-chunk=2"),
         fault_once_file=Path("f"),
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "batching"),
+    [
+        ("", "independent"),
+        ("--profile trn2", "static"),
+        ("--profile h100", "continuous"),
+        ("--profile trn2 --batching continuous", "continuous"),
+    ],
+)
+def test_batching_is_the_profile_s_unless_it_is_given(line: str, batching: str) -> None:
+    assert parse_options(line.split()).batches == batching
 
 
 @pytest.mark.parametrize(
@@ -53,6 +79,15 @@ def test_every_option_is_read() -> None:
         ("--decode-tokens-per-s 0", "--decode-tokens-per-s: 0 is not above 0"),
         ("--prefill-tokens-per-s inf", "--prefill-tokens-per-s: inf is not above 0"),
         ("--decode-batch-slope -1", "--decode-batch-slope: -1 is not at least 0"),
+        ("--speed 0", "--speed: 0 is not above 0"),
+        ("--tp 0", "--tp: 0 is not at least 1"),
+        ("--profile h10", '--profile: "h10" is unknown (valid: trn2, inf2, h100, cpu)'),
+        ("--profile trn2 --decode-tokens-per-s 5", "--profile: trn2 says how fast the engine is"),
+        ("--shape llama", '--shape: "llama" is unknown'),
+        ("--batching some", "argument --batching: invalid choice: 'some'"),
+        ("--kv-tokens 99", "--kv-tokens: 99 is for continuous batching, not for independent"),
+        ("--profile trn2 --kv-tokens 99", "continuous batching, not for static"),
+        ("--profile h100 --kv-tokens 0", "--kv-tokens: 0 is not at least 1"),
         ("--fault wegde", 'fault "wegde" is unknown'),
     ],
 )

@@ -30,7 +30,7 @@ def times(emissions: list[Emission], sequence: Sequence) -> list[float]:
 
 
 def test_first_token_comes_after_prefill_and_the_others_at_the_decode_rate() -> None:
-    scheduler = Scheduler(TIMING, slots=1)
+    scheduler = Scheduler(TIMING.steps(), slots=1)
     a = sequence(50, 3)
     scheduler.add(a, 1.0)
 
@@ -39,7 +39,7 @@ def test_first_token_comes_after_prefill_and_the_others_at_the_decode_rate() -> 
 
 
 def test_only_what_is_due_is_emitted() -> None:
-    scheduler = Scheduler(TIMING, slots=1)
+    scheduler = Scheduler(TIMING.steps(), slots=1)
     scheduler.add(sequence(50, 3), 0.0)
 
     assert scheduler.next_at == 0.5
@@ -49,7 +49,7 @@ def test_only_what_is_due_is_emitted() -> None:
 
 
 def test_prompts_are_prefilled_one_after_the_other() -> None:
-    scheduler = Scheduler(TIMING, slots=2)
+    scheduler = Scheduler(TIMING.steps(), slots=2)
     a, b = sequence(50, 2), sequence(20, 2)
     scheduler.add(a, 0.0)
     scheduler.add(b, 0.0)
@@ -60,7 +60,7 @@ def test_prompts_are_prefilled_one_after_the_other() -> None:
 
 
 def test_sequence_beyond_the_slots_waits_for_one() -> None:
-    scheduler = Scheduler(TIMING, slots=1)
+    scheduler = Scheduler(TIMING.steps(), slots=1)
     a, b = sequence(50, 3), sequence(20, 1)
     scheduler.add(a, 0.0)
     scheduler.add(b, 0.1)
@@ -72,7 +72,7 @@ def test_sequence_beyond_the_slots_waits_for_one() -> None:
 
 
 def test_waiting_sequences_are_taken_in_order_of_arrival() -> None:
-    scheduler = Scheduler(TIMING, slots=1)
+    scheduler = Scheduler(TIMING.steps(), slots=1)
     sequences = [sequence(10, 1) for _ in range(4)]
     for each in sequences:
         scheduler.add(each, 0.0)
@@ -82,7 +82,7 @@ def test_waiting_sequences_are_taken_in_order_of_arrival() -> None:
 
 def test_batch_slope_stretches_each_step_by_the_sequences_that_decode() -> None:
     timing = Timing(prefill_tokens_per_s=100, decode_tokens_per_s=10, decode_batch_slope=0.5)
-    scheduler = Scheduler(timing, slots=2)
+    scheduler = Scheduler(timing.steps(), slots=2)
     a, b = sequence(10, 4), sequence(10, 2)
     scheduler.add(a, 0.0)
     scheduler.add(b, 0.0)
@@ -95,14 +95,14 @@ def test_batch_slope_stretches_each_step_by_the_sequences_that_decode() -> None:
 
 
 def test_gap_is_counted_from_arrival_and_then_from_token_to_token() -> None:
-    scheduler = Scheduler(TIMING, slots=1)
+    scheduler = Scheduler(TIMING.steps(), slots=1)
     scheduler.add(sequence(10, 2), 1.0)
 
     assert [emission.gap for emission in scheduler.advance(9.0)] == pytest.approx([0.1, 0.1])
 
 
 def test_known_prompt_blocks_need_no_prefill() -> None:
-    scheduler = Scheduler(TIMING, slots=1, cache=PrefixCache(100))
+    scheduler = Scheduler(TIMING.steps(), slots=1, cache=PrefixCache(100))
     a, b = sequence(64, 1), sequence(64, 1)
     scheduler.add(a, 0.0)
     scheduler.advance(0.64)
@@ -114,7 +114,7 @@ def test_known_prompt_blocks_need_no_prefill() -> None:
 
 
 def test_prompt_that_begins_otherwise_is_not_cached() -> None:
-    scheduler = Scheduler(TIMING, slots=1, cache=PrefixCache(100))
+    scheduler = Scheduler(TIMING.steps(), slots=1, cache=PrefixCache(100))
     other = sequence(64, 1, first=7)
     scheduler.add(sequence(64, 1), 0.0)
     scheduler.add(other, 0.0)
@@ -124,7 +124,7 @@ def test_prompt_that_begins_otherwise_is_not_cached() -> None:
 
 
 def test_output_is_cached_for_the_next_turn() -> None:
-    scheduler = Scheduler(TIMING, slots=1, cache=PrefixCache(100))
+    scheduler = Scheduler(TIMING.steps(), slots=1, cache=PrefixCache(100))
     ids = list(range(16))
     scheduler.add(Sequence(ids, max_tokens=16, ignore_eos=True), 0.0)
     output = [token for emission in scheduler.advance(9.0) for token in emission.delta.ids]
@@ -143,7 +143,7 @@ def test_output_is_cached_for_the_next_turn() -> None:
     ],
 )
 def test_cancel_gives_the_slot_to_the_next_at_once(cancelled_at: float, first_token: float) -> None:
-    scheduler = Scheduler(TIMING, slots=1)
+    scheduler = Scheduler(TIMING.steps(), slots=1)
     a, b = sequence(50, 9), sequence(20, 1)
     scheduler.add(a, 0.0)
     scheduler.add(b, 0.0)
@@ -156,7 +156,7 @@ def test_cancel_gives_the_slot_to_the_next_at_once(cancelled_at: float, first_to
 
 
 def test_cancelled_prefill_makes_way_for_the_next_prefill() -> None:
-    scheduler = Scheduler(TIMING, slots=3)
+    scheduler = Scheduler(TIMING.steps(), slots=3)
     a, b, c = sequence(50, 1), sequence(20, 1), sequence(30, 1)
     for each in (a, b, c):
         scheduler.add(each, 0.0)
@@ -167,7 +167,7 @@ def test_cancelled_prefill_makes_way_for_the_next_prefill() -> None:
 
 
 def test_cancelled_waiting_sequence_never_runs() -> None:
-    scheduler = Scheduler(TIMING, slots=1)
+    scheduler = Scheduler(TIMING.steps(), slots=1)
     a, b = sequence(10, 1), sequence(10, 1)
     scheduler.add(a, 0.0)
     scheduler.add(b, 0.0)
@@ -178,7 +178,7 @@ def test_cancelled_waiting_sequence_never_runs() -> None:
 
 
 def test_cancel_of_a_finished_sequence_does_nothing() -> None:
-    scheduler = Scheduler(TIMING, slots=1)
+    scheduler = Scheduler(TIMING.steps(), slots=1)
     a, b = sequence(10, 1), sequence(10, 5)
     scheduler.add(a, 0.0)
     scheduler.advance(1.0)
@@ -189,7 +189,7 @@ def test_cancel_of_a_finished_sequence_does_nothing() -> None:
 
 
 def test_stalled_sequence_keeps_its_slot_and_is_never_due() -> None:
-    scheduler = Scheduler(TIMING, slots=1)
+    scheduler = Scheduler(TIMING.steps(), slots=1)
     scheduler.add(sequence(10, 5, stall_after=2), 0.0)
 
     assert len(scheduler.advance(99.0)) == 2
@@ -198,7 +198,7 @@ def test_stalled_sequence_keeps_its_slot_and_is_never_due() -> None:
 
 
 def test_sequence_that_arrives_before_a_late_call_is_not_served_before_it_came() -> None:
-    scheduler = Scheduler(TIMING, slots=1)
+    scheduler = Scheduler(TIMING.steps(), slots=1)
     a, b = sequence(10, 1), sequence(10, 1)
     scheduler.add(a, 0.0)
     scheduler.add(b, 0.5)  # a was done at 0.1, but nobody has called since
@@ -219,7 +219,7 @@ ARRIVALS = st.lists(
 
 def emitted(arrivals: list[Arrival], slots: int, *, step: float) -> list[tuple[int, float]]:
     """Return (sequence, time) of all tokens, calling every ``step`` seconds and at each arrival."""
-    scheduler = Scheduler(TIMING, slots=slots)
+    scheduler = Scheduler(TIMING.steps(), slots=slots)
     numbers: dict[Sequence, int] = {}
     emissions: list[Emission] = []
     for number, arrival in enumerate(sorted(arrivals)):
@@ -249,7 +249,7 @@ def test_tokens_come_at_the_same_times_however_late_the_calls_are(
 def test_cancelling_everything_leaves_nothing(
     arrivals: list[Arrival], slots: int, data: st.DataObject
 ) -> None:
-    scheduler = Scheduler(TIMING, slots=slots, cache=PrefixCache(8))
+    scheduler = Scheduler(TIMING.steps(), slots=slots, cache=PrefixCache(8))
     sequences = [sequence(arrival.prompt, arrival.output) for arrival in arrivals]
     for each in sequences:
         scheduler.add(each, 0.0)

@@ -9,7 +9,7 @@ import pytest
 
 from replicore.engines.sim.bodies import Embedding
 from replicore.engines.sim.embedding import embedding, embeddings_body
-from replicore.engines.sim.wire import Choice, Usage, Wire
+from replicore.engines.sim.wire import Choice, Usage, Wire, model_card
 
 USAGE = Usage(prompt_tokens=20, completion_tokens=3, cached_tokens=16)
 USAGE_FIELDS = {
@@ -97,6 +97,14 @@ def test_whole_response_has_choices_and_usage(chat: bool) -> None:
     text = second["message"]["content"] if chat else second["text"]
     assert text == "ab"
     assert (body if chat else second)["prompt_token_ids"] == [1]
+
+
+def test_model_card_names_device_and_speed_where_they_are_set() -> None:
+    plain = model_card("m", max_model_len=9, slots=1, created=5)
+    told = model_card("m", max_model_len=9, slots=1, created=5, profile="trn2", speed=20)
+
+    assert plain["simulated"] is True
+    assert told == plain | {"simulated_device": "trn2", "simulated_speed": 20}
 
 
 def test_embedding_is_a_unit_vector_of_its_tokens() -> None:
