@@ -1,4 +1,4 @@
-"""What every integration test is held to: it leaves no process, no port and no open file behind."""
+"""What integration tests are held to: they leave no process, port, file or shared memory behind."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from replicore.deploy.keeper import mapped_segments, processes
 from replicore.deploy.strays import find_strays
 
 # The same examples in every run, and no timing: a slow machine is not a failure.
@@ -47,16 +48,18 @@ def _checked(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, variable: str
 ) -> Iterator[None]:
     """Check what the block leaves behind; ``variable`` marks the processes that it starts."""
-    if not {"integration", "chaos"} & set(request.path.parts):
+    if not {"integration", "chaos", "engines"} & set(request.path.parts):
         yield
         return
     tag = {variable: uuid4().hex}
     ports, files = _listening_ports(), _open_files(tmp_path_factory.getbasetemp())
+    segments = set(_segments())
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv(variable, tag[variable])
         monkeypatch.setenv("REPLICORE_STATE_DIR", str(tmp_path_factory.mktemp("state")))
         yield
     assert _processes_left(tag) == [], "processes left behind"
+    assert _unused_segments() - segments == set(), "shared memory left behind"
     assert _listening_ports() - ports == set(), "ports left open"
     assert _open_files(tmp_path_factory.getbasetemp()) - files == set(), "files left open"
 
@@ -71,6 +74,19 @@ def _processes_left(tag: dict[str, str]) -> list[str]:
     for process in processes:
         process.kill()
     return lines
+
+
+def _segments() -> dict[str, int]:
+    """Return the names in ``/dev/shm``, and their inodes."""
+    with os.scandir("/dev/shm") as entries:
+        return {entry.name: entry.inode() for entry in entries}
+
+
+def _unused_segments() -> set[str]:
+    """Return the names that no process has open: others may use shared memory at the same time."""
+    segments = _segments()
+    used = {inode for pid in processes() for inode in mapped_segments(pid)} if segments else set()
+    return {name for name, inode in segments.items() if inode not in used}
 
 
 def _listening_ports() -> set[int]:

@@ -74,9 +74,11 @@ def up(*arguments: str, state: Path, name: str = "test") -> Iterator[Up]:
             process.kill()
 
 
-def eventually(condition: Callable[[], bool], what: str = "") -> None:
+def eventually(
+    condition: Callable[[], bool], what: str = "", *, within_s: float = TIMEOUT_S
+) -> None:
     """Return when ``condition`` holds."""
-    deadline = time.monotonic() + TIMEOUT_S
+    deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.01)

@@ -54,6 +54,7 @@ PURE = [
     "lints/variables.py",
     "engines/vllm/options.py",
     "engines/vllm/degrees.py",
+    "engines/vllm/formats.py",
     "engines/vllm/memory.py",
     "engines/vllm/launch.py",
     "engines/vllm/compile_cache.py",

@@ -16,8 +16,8 @@ from replicore.errors import OutOfSockets, UpstreamError
 from replicore.gateway.access.key_file import Caller
 from replicore.gateway.observe.metrics import Meter
 from replicore.gateway.record import Finished, Outcome
-from replicore.gateway.resume.continuation import Seam
 from replicore.gateway.resume.resumption import Resumption
+from replicore.gateway.resume.seam import Seam
 from replicore.gateway.resume.sent import Obstacle, SentStream
 from replicore.gateway.routing.budget import RetryBudget
 from replicore.gateway.routing.ledger import Ticket

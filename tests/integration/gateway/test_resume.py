@@ -95,6 +95,7 @@ def prompt_of(path: str, text: str) -> dict[str, Any]:
         {"stop": ["mo", " gofa."]},
         {"stop": "e n", "stream_options": {"include_usage": True}},
         {"return_token_ids": True},
+        {"stop": ["mo", " gofa."], "return_token_ids": True},
     ],
 )
 def test_a_broken_stream_goes_on_byte_for_byte(

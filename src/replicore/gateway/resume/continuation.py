@@ -1,4 +1,4 @@
-"""The request that continues a broken stream from what was sent, and its events. Pure.
+"""The request that continues a broken stream from what was sent. Pure.
 
 Whatever the client asked for, the continuation is a stream of ``/v1/completions`` whose prompt is
 token ids: those of the client's prompt followed by those of the text that it already has. A chat
@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from replicore.gateway.resume.sent import Obstacle, SentStream
-from replicore.http.sse import DONE, SseParser
+from replicore.gateway.resume.sent import Obstacle
 
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
@@ -132,25 +131,6 @@ _REASONS = {
     "guided_grammar": "grammar",
 }
 _PENALTIES = ("presence_penalty", "frequency_penalty")
-
-
-class _Choice(msgspec.Struct, gc=False):
-    text: str | None = None
-    token_ids: list[int] | None = None
-    finish_reason: str | None = None
-
-
-class _Usage(msgspec.Struct, gc=False):
-    completion_tokens: int
-
-
-class _Event(msgspec.Struct, gc=False):
-    choices: list[_Choice] = []
-    usage: _Usage | None = None
-    error: Any = None
-
-
-_decode_event = msgspec.json.Decoder(_Event).decode
 
 
 class Wanted:
@@ -275,109 +255,10 @@ def continuation_body(
     if isinstance(least, int) and least > len(sent_ids):
         body["min_tokens"] = least - len(sent_ids)
     body["stream"] = True
-    body["stream_options"] = {"include_usage": True}
+    if wanted.include_usage:
+        body["stream_options"] = {"include_usage": True}
     if name_ids:
         body["return_token_ids"] = True
     if progress:
         body["return_progress"] = True
     return msgspec.json.encode(body)
-
-
-class Seam:
-    """Turns the continuation's events into those that the client's stream would have had.
-
-    Every event is made from the last one that the client has: same id, same fields, other text.
-
-    Args:
-        skip: Text at the beginning of the continuation that the client already has: it ended in
-            the middle of a token, which the continuation starts with.
-        prompt_tokens: Of the client's prompt.
-        sent_tokens: Of the output before the continuation.
-    """
-
-    def __init__(
-        self, sent: SentStream, wanted: Wanted, *, skip: str, prompt_tokens: int, sent_tokens: int
-    ) -> None:
-        self._sent = sent
-        self._wanted = wanted
-        self._skip = skip
-        self._prompt_tokens = prompt_tokens
-        self._sent_tokens = sent_tokens
-        self._new_tokens = 0
-        self._parser = SseParser()
-        self._template: dict[str, Any] = {}
-        if sent.template is not None:
-            self._template = msgspec.json.decode(sent.template)
-            self._template.pop("prompt_token_ids", None)
-
-    def feed(self, data: bytes) -> bytes:
-        """Return the client's events of these bytes.
-
-        Raises:
-            Obstacle: The continuation does not begin with what was to be skipped.
-            ValueError: The engine's events are not OpenAI's; so is msgspec.DecodeError.
-        """
-        return b"".join(self._event(payload) for payload in self._parser.feed(data))
-
-    def finish(self, reason: str | None) -> bytes:
-        """Return the events that end the stream here."""
-        end = self._choice("", [], reason) if self._sent.finish_reason is None else b""
-        return end + self._usage(None) + _line(DONE)
-
-    def _event(self, payload: bytes) -> bytes:
-        if payload == DONE:
-            return _line(DONE)
-        event = _decode_event(payload)
-        usage = event.usage
-        if event.error is not None:
-            raise Obstacle("engine", "the engine reported an error")
-        if not event.choices:
-            return self._usage(usage) if usage else b""
-        (choice,) = event.choices
-        ids = choice.token_ids or []
-        self._new_tokens += len(ids) or bool(choice.text)
-        text = self._unskipped(choice.text or "")
-        finish = choice.finish_reason
-        if not text and not ids and finish is None:
-            return b""
-        out = self._choice(text, ids, finish)
-        return out + self._usage(usage) if usage else out
-
-    def _unskipped(self, text: str) -> str:
-        if not self._skip:
-            return text
-        common = min(len(text), len(self._skip))
-        if text[:common] != self._skip[:common]:
-            raise Obstacle("diverged", "the continuation repeats the last token differently")
-        self._skip = self._skip[common:]
-        return text[common:]
-
-    def _choice(self, text: str, ids: list[int], finish: str | None) -> bytes:
-        old = self._template.get("choices") or [{"index": 0, "logprobs": None}]
-        choice = dict(old[0])
-        choice.pop("prompt_token_ids", None)
-        choice.pop("token_ids", None)
-        if self._wanted.chat:
-            choice["delta"] = {"content": text} if text or finish is None else {}
-        else:
-            choice["text"] = text
-        choice["finish_reason"] = finish
-        if ids:
-            choice["token_ids"] = ids
-        return _line(msgspec.json.encode({**self._template, "choices": [choice]}))
-
-    def _usage(self, usage: _Usage | None) -> bytes:
-        if not self._wanted.include_usage or self._sent.usage_sent:
-            return b""
-        new = usage.completion_tokens if usage else self._new_tokens
-        output = self._sent_tokens + new
-        counts = {
-            "prompt_tokens": self._prompt_tokens,
-            "completion_tokens": output,
-            "total_tokens": self._prompt_tokens + output,
-        }
-        return _line(msgspec.json.encode({**self._template, "choices": [], "usage": counts}))
-
-
-def _line(payload: bytes) -> bytes:
-    return b"data: %b\n\n" % payload

@@ -14,11 +14,11 @@ import msgspec
 
 from replicore.gateway.resume.continuation import (
     COMPLETIONS,
-    Seam,
     Wanted,
     continuation_body,
     tokens_left,
 )
+from replicore.gateway.resume.seam import Seam
 from replicore.gateway.resume.sent import Obstacle, SentStream
 from replicore.gateway.table import ReplicaRow
 from replicore.http.fetch import fetch
@@ -92,6 +92,7 @@ class Resumption:
             raise Obstacle("penalties", "the engine's penalties would start anew")
         prompt = await self._prompt_ids(row)
         ids, skip = await self._sent_ids(row, prompt)
+        named = (sent.ids or []) if wanted.named_ids else []
         left = tokens_left(
             wanted,
             prompt=len(prompt),
@@ -99,7 +100,14 @@ class Resumption:
             max_model_len=self._max_model_len,
             endless=row.traits.text_continuation,
         )
-        seam = Seam(sent, wanted, skip=skip, prompt_tokens=len(prompt), sent_tokens=len(ids))
+        seam = Seam(
+            sent,
+            wanted,
+            skip=skip,
+            skip_ids=named[len(ids) :],
+            prompt_tokens=len(prompt),
+            sent_tokens=len(ids),
+        )
         if sent.finish_reason is not None:
             return Continuation(None, seam)
         if left is not None and left <= 0:
@@ -140,7 +148,9 @@ class Resumption:
         if sent.reasoned:
             raise Obstacle("reasoning", "it has reasoning apart from its text")
         ids, skip = await self._settled(row, prompt, sent.ids)
-        sent.ids = list(ids)
+        if not self.wanted.named_ids:
+            # What is cut comes again, and is noted again.
+            sent.ids = list(ids)
         return ids, skip
 
     async def _settled(
