@@ -44,6 +44,6 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     return by_folded[close[0]] if close else None
 
 
-def shortened(text: str) -> str:
-    """Return ``text`` of at most 80 characters; the last one, a quote perhaps, is kept."""
-    return text if len(text) <= _MAX_CHARS else f"{text[: _MAX_CHARS - 4]}...{text[-1]}"
+def shortened(text: str, most: int = _MAX_CHARS) -> str:
+    """Return ``text`` of at most ``most`` characters; the last one, a quote perhaps, is kept."""
+    return text if len(text) <= most else f"{text[: most - 4]}...{text[-1]}"

@@ -99,9 +99,10 @@ def test_compile_that_fails_says_why_and_leaves_its_log_only(store: Store) -> No
 def test_compile_that_claims_success_without_a_whole_model_has_failed(
     store: Store, fault: str, said: str
 ) -> None:
-    with pytest.raises(ArtefactError, match=said):
+    with pytest.raises(ArtefactError, match=said) as caught:
         run(store, compiled(fault))
 
+    assert caught.value.hint == f"its whole log is {store.logs / NAME}.1.log"
     assert nothing_is_left(store)
 
 

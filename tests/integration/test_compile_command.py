@@ -62,6 +62,23 @@ def listed(replicore: Replicore, folder: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.parametrize("command", ["list", "verify"])
+def test_a_folder_without_artefacts_is_told_as_that(
+    replicore: Replicore, folder: str, command: str
+) -> None:
+    ended = replicore("artefacts", command, folder)
+
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err.endswith("/artefacts has no artefacts\n")
+
+
+def test_doctor_finds_what_was_compiled(replicore: Replicore, spec: Path) -> None:
+    path = replicore("compile", spec).out.strip()
+    found = json.loads(replicore("doctor", spec, "--json").out)["findings"]
+
+    assert [one["message"] for one in found if one["check"] == "artefact"] == [f"compiled: {path}"]
+
+
 def test_compile_prints_where_the_artefact_is_and_makes_it_once(
     replicore: Replicore, spec: Path
 ) -> None:

@@ -183,7 +183,10 @@ COMPILED_LENGTHS: list[tuple[Keys, tuple[str, ...]]] = [
     ),
     (
         {"engine.neuron.compile_args": ("--token-generation-buckets", "4096", "9216")},
-        ("the bucket 9216 of --token-generation-buckets is longer", "buckets up to 8448"),
+        (
+            "--token-generation-buckets sets what engine.neuron.token_buckets sets",
+            "take --token-generation-buckets out and set engine.neuron.token_buckets",
+        ),
     ),
     (
         {"workload.input_tokens.mean": 7936, "workload.output_tokens.mean": 1024},

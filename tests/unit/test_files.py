@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from replicore.files import write_atomically
+from replicore.files import CACHE_VARIABLE, cache_folder, write_atomically
 
 
 def test_written_file_replaces_the_one_before_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -33,3 +33,16 @@ def test_file_that_cannot_be_replaced_leaves_nothing_else(tmp_path: Path) -> Non
         write_atomically(path, b"{}")
 
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_cache_is_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+
+    assert cache_folder() == tmp_path
+
+
+def test_cache_is_in_the_users_own_without_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(CACHE_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/home/me/caches")
+
+    assert cache_folder() == Path("/home/me/caches/replicore")

@@ -43,7 +43,7 @@ def adopt(store: Store, recipe: Recipe, folder: Path, told: Mapping[str, Value])
         raise ArtefactError(f"the artefact {store.path(name)} is in use by {holders}")
     with lock, building(store, name) as made:
         with writable(store):
-            shutil.copytree(folder, made.artefact, copy_function=_link, dirs_exist_ok=True)
+            _take(folder, made.artefact)
             paths = files_to_record(made.artefact, recipe.outputs)
             files = [record_file(made.artefact, path) for path in paths]
         return publish(store, recipe, made, files, adopted_from=folder)
@@ -71,6 +71,14 @@ def check(recipe: Recipe, folder: Path, told: Mapping[str, Value]) -> None:
 def taken_on_trust(recipe: Recipe, told: Mapping[str, Value]) -> list[str]:
     """Return the names of the fields that a folder does not tell."""
     return [name for name in recipe.fields if name not in told]
+
+
+def _take(folder: Path, target: Path) -> None:
+    try:
+        shutil.copytree(folder, target, copy_function=_link, dirs_exist_ok=True)
+    except shutil.Error as error:
+        _, _, reason = error.args[0][0]  # of the first file that is not there now
+        raise ArtefactError(f"{folder} cannot be taken over: {reason}") from error
 
 
 def _link(source: str, target: str) -> None:

@@ -102,8 +102,11 @@ def finish_in_place(store: Store, recipe: Recipe, *, seconds: float | None = Non
     return store.entry(name)
 
 
-def check_outputs(store: Store, folder: Path, recipe: Recipe) -> None:
+def check_outputs(store: Store, folder: Path, recipe: Recipe, *, log: Path) -> None:
     """Check that a compile made what it was to make.
+
+    Args:
+        log: What it printed, for the hint.
 
     Raises:
         ArtefactError: Something is missing or cut off.
@@ -111,7 +114,10 @@ def check_outputs(store: Store, folder: Path, recipe: Recipe) -> None:
     with writable(store):
         problems = output_problems(folder, recipe.outputs)
     if problems:
-        raise ArtefactError(f"the compile did not make a whole artefact: {'; '.join(problems)}")
+        raise ArtefactError(
+            f"the compile did not make a whole artefact: {'; '.join(problems)}",
+            hint=f"its whole log is {log}",
+        )
 
 
 def sweep(store: Store, name: str) -> None:

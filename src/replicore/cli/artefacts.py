@@ -63,15 +63,17 @@ def list_artefacts(folder: Folder = None, json: Json = False) -> None:
         for line in artefact_lines(entries, now=time.time()):
             typer.echo(line)
     else:
-        typer.echo(f"{store.root} has no artefacts", err=True)
+        _say_none(store)
 
 
 @artefacts.command("verify")
 def verify_artefacts(names: Digests = None, folder: Folder = None) -> None:
     """Read artefacts whole, and compare them with what was made."""
     store = _store(folder)
-    failed = 0
-    for name in _chosen(store, names):
+    failed, chosen = 0, _chosen(store, names)
+    if not chosen:
+        _say_none(store)
+    for name in chosen:
         problems = verify(store, name)
         failed += bool(problems)
         typer.echo(f"{name} {'; '.join(problems) or 'is as it was made'}")
@@ -133,6 +135,10 @@ def _document(entry: Entry) -> dict[str, object]:
         "used_at": entry.used_at,
         "manifest": entry.manifest,
     }
+
+
+def _say_none(store: Store) -> None:
+    typer.echo(f"{store.root} has no artefacts", err=True)
 
 
 def _store(folder: Path | None) -> Store:

@@ -99,6 +99,7 @@ def prepare(
     progress: Progress | None = None,
     outline: bool = False,
     elsewhere: bool = False,
+    engine: Engine | None = None,
 ) -> Prepared:
     """Check the engine, look at the machine and get the model; may download, for minutes.
 
@@ -107,13 +108,14 @@ def prepare(
             and read no file that the gateway needs: enough to plan, print and check a deployment
             anywhere, not to start it.
         elsewhere: Take a machine that the spec only plans for; an outline always does.
+        engine: For an outline, one that has been checked and so knows what is installed.
 
     Raises:
         ConfigError: The engine is not there or refuses its options, there is no such device, or
             the gateway cannot do what is asked of it.
         ModelError: The model cannot be had.
     """
-    engine = create_engine(spec.engine)
+    engine = engine or create_engine(spec.engine)
     if outline:
         check_settings(spec.gateway)
     else:

@@ -147,7 +147,7 @@ class Maker:
             seconds = time.monotonic() - began
             if end.code != 0:
                 raise _failed(f"the compile {end} after {seconds:.0f} s", end, log)
-            check_outputs(self._store, made.artefact, self._recipe)
+            check_outputs(self._store, made.artefact, self._recipe, log=log)
             return await self._publish(made, seconds)
 
     async def _run(self, job: Job, reader: LogReader, progress: Progress) -> Exit:

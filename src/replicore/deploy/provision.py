@@ -140,11 +140,15 @@ def _path(store: Store, recipe: Recipe) -> Path | None:
         return entry.path
     if recipe.required:
         raise refusal(store, recipe)
-    return _cache(store.path(digest(recipe.fields)))
+    return _cache(store.entry(digest(recipe.fields)))
 
 
-def _cache(folder: Path) -> Path | None:
-    """Return a folder for replicas to fill; None where it cannot be written."""
+def _cache(entry: Entry) -> Path | None:
+    """Return a folder for replicas to fill; None where it cannot be written, or is not ours."""
+    if entry.state is State.UNREADABLE:
+        _log.warning("%s; replicas start without it", entry.problem)
+        return None
+    folder = entry.path
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)  # it speaks of files that are not there

@@ -13,6 +13,7 @@ from replicore.deploy.state import Claims, DeploymentRecord, Neighbour
 from replicore.doctor.case import Case, Place
 from replicore.doctor.reports import error_of, ok
 from replicore.engines.create import create_engine
+from replicore.engines.engine import Engine
 from replicore.engines.recipe import Value
 from replicore.errors import ConfigError, DeploymentError, ReplicoreError
 from replicore.findings import Finding
@@ -63,8 +64,9 @@ def _examine(place: Place, case: Case, findings: list[Finding]) -> Case:
         findings += lint_spec(spec)
         return case
     elsewhere = _planned_elsewhere(place, spec)
-    findings += [_only_the_spec(elsewhere)] if elsewhere else _check_programs(spec)
-    deployment = _lay_out(place, case, findings)
+    findings += [_only_the_spec(elsewhere)] if elsewhere else _check_gateway(spec)
+    engine = None if elsewhere else _checked_engine(spec, findings)
+    deployment = _lay_out(place, case, engine, findings)
     findings += lint_spec(spec) if deployment is None else _lint(deployment)
     # What another machine will serve says nothing of this one.
     return case if elsewhere else replace(case, deployment=deployment)
@@ -89,21 +91,30 @@ def _only_the_spec(planned: str) -> Finding:
     )
 
 
-def _check_programs(spec: Spec) -> Iterator[Finding]:
-    """Check what a plan does without: the engine's environment, and the gateway's files."""
+def _checked_engine(spec: Spec, findings: list[Finding]) -> Engine | None:
+    """Return the engine, which then knows what is installed; None where it cannot be used."""
     try:
-        create_engine(spec.engine).check()
+        engine = create_engine(spec.engine)
+        engine.check()
     except ReplicoreError as error:
-        yield error_of("engine", error)
+        findings.append(error_of("engine", error))
+        return None
+    return engine
+
+
+def _check_gateway(spec: Spec) -> Iterator[Finding]:
+    """Check the files of keys and certificates, which a plan does without."""
     try:
         settings_of(spec.gateway)
     except ConfigError as error:
         yield error_of("gateway", error)
 
 
-def _lay_out(place: Place, case: Case, findings: list[Finding]) -> Deployment | None:
+def _lay_out(
+    place: Place, case: Case, engine: Engine | None, findings: list[Finding]
+) -> Deployment | None:
     try:
-        prepared = prepare(case.spec, outline=True)
+        prepared = prepare(case.spec, outline=True, engine=engine)
         if case.own is not None and case.own.record is not None:
             prepared = _as_it_runs(prepared, case.own.record)
         deployment = lay_out(prepared, taken=_taken(place, case, prepared))

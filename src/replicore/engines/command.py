@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from replicore.cores import CoreRange
+
+# Of a Python program: `python -m` would import from the working directory first
+SAFE_PATH: Mapping[str, str] = MappingProxyType({"PYTHONSAFEPATH": "1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import msgspec
 from replicore.engines.engine import ReplicaPlan
 from replicore.errors import ReplicaStartError, UpstreamError
 from replicore.http.fetch import fetch
-from replicore.openai import ModelList
+from replicore.openai import ModelCard, ModelList
 from replicore.wording import quoted
 
 ANSWER_TIMEOUT_S = 5.0
@@ -65,29 +65,28 @@ async def check_health(replica: ReplicaPlan) -> None:
         raise UpstreamError(f"{replica.name} answers /health with status {reply.status}")
 
 
-async def check_served_name(replica: ReplicaPlan) -> None:
-    """Return when ``/v1/models`` lists the model under the planned name.
+async def check_served_name(replica: ReplicaPlan) -> ModelCard:
+    """Return the model's card when ``/v1/models`` lists it under the planned name.
 
     Raises:
         ReplicaStartError: It lists others.
     """
     served = await ask(replica, "/v1/models", ModelList)
-    names = [model.id for model in served.data]
-    if replica.model.served_name not in names:
-        found = ", ".join(names)
-        check_planned(replica, "model.served_name", replica.model.served_name, found)
+    name = replica.model.served_name
+    for card in served.data:
+        if card.id == name:
+            return card
+    raise _differs(replica, "model.served_name", name, ", ".join(card.id for card in served.data))
 
 
 async def check_max_model_len(replica: ReplicaPlan) -> None:
-    """Return when the model's card in ``/v1/models`` has the planned length, as vLLM's cards do.
+    """Return when the model's card has the planned name and length, as vLLM's cards do.
 
     Raises:
-        ReplicaStartError: It has another.
+        ReplicaStartError: It has others.
     """
-    served = await ask(replica, "/v1/models", ModelList)
-    name = replica.model.served_name
-    found = next((card.max_model_len for card in served.data if card.id == name), None)
-    check_planned(replica, "layout.max_model_len", replica.max_model_len, found)
+    card = await check_served_name(replica)
+    check_planned(replica, "layout.max_model_len", replica.max_model_len, card.max_model_len)
 
 
 async def check_token(replica: ReplicaPlan) -> None:
@@ -110,6 +109,10 @@ def check_planned(replica: ReplicaPlan, key: str, planned: object, found: object
         ReplicaStartError: They differ.
     """
     if planned != found:
-        raise ReplicaStartError(
-            f"{key}: {replica.name} was planned with {quoted(planned)}; found {quoted(found)}"
-        )
+        raise _differs(replica, key, planned, found)
+
+
+def _differs(replica: ReplicaPlan, key: str, planned: object, found: object) -> ReplicaStartError:
+    return ReplicaStartError(
+        f"{key}: {replica.name} was planned with {quoted(planned)}; found {quoted(found)}"
+    )

@@ -16,6 +16,21 @@ from replicore.spec import GatewaySpec
 _MARGIN_S = 1.0
 
 
+def check_settings(spec: GatewaySpec) -> None:
+    """Check all that needs no look at a file: those may be on the machine that will serve.
+
+    Raises:
+        ConfigError: This version has no such policy, or other machines could use the model without
+            a key.
+    """
+    if spec.policy not in POLICIES:
+        have = ", ".join(POLICIES)
+        raise ConfigError(
+            f'gateway.policy: "{spec.policy}" is not in this version; these are: {have}'
+        )
+    check_exposure(spec.host, has_keys=spec.api_keys_file is not None, insecure=spec.insecure)
+
+
 def settings_of(spec: GatewaySpec, *, stop_grace: float = 10.0) -> Settings:
     """Return the settings, after a look at the files that they name.
 
@@ -26,12 +41,7 @@ def settings_of(spec: GatewaySpec, *, stop_grace: float = 10.0) -> Settings:
         ConfigError: This version has no such policy, a file cannot be used, or other machines
             could use the model without a key.
     """
-    if spec.policy not in POLICIES:
-        have = ", ".join(POLICIES)
-        raise ConfigError(
-            f'gateway.policy: "{spec.policy}" is not in this version; these are: {have}'
-        )
-    check_exposure(spec.host, has_keys=spec.api_keys_file is not None, insecure=spec.insecure)
+    check_settings(spec)
     if spec.api_keys_file is not None:
         KeyRing.read(spec.api_keys_file)
     settings = Settings(

@@ -44,4 +44,5 @@ def planned_devices(text: str, *, memory_fraction: float, sharing: int) -> Machi
         core_memory_bytes=memory,
         sharing=sharing,
         note="as engine.vllm.devices says; nothing was looked for",
+        planned_by=f"engine.vllm.devices: {quoted(text)}",
     )

@@ -57,6 +57,8 @@ class Machine:
         busy: Cores that other processes hold, whoever started them; none of them can be used.
         holders: Who holds ``busy`` cores, or memory of cores that can be used all the same.
         note: One line about limits found (affinity, quota), or empty.
+        planned_by: Key and value of the spec that it is planned by, so that nothing can be started
+            on it; None where it is this machine.
     """
 
     kind: str
@@ -74,6 +76,7 @@ class Machine:
     busy: CoreRange = NO_CORES
     holders: tuple[Holder, ...] = ()
     note: str = ""
+    planned_by: str | None = None
 
     def step(self, tp: int) -> int | None:
         """Return what a range of ``tp`` cores must start on a multiple of, without a gap.

@@ -161,6 +161,20 @@ def test_cache_that_cannot_be_written_is_done_without(store: Store) -> None:
     assert engine.given == [None, None]
 
 
+def test_cache_of_a_later_program_is_left_alone(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = store.path(digest(CACHE.fields)) / MANIFEST
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text('{"format": 2}')
+    engine = CompiledEngine(CACHE)
+    start(store, engine)
+
+    assert engine.given == [None, None]
+    assert manifest.read_text() == '{"format": 2}'
+    assert "which a later replicore wrote" in caplog.text
+
+
 def test_replica_that_recompiles_into_the_artefact_is_told_of(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -121,8 +121,16 @@ def test_what_a_symbolic_link_names_is_taken_over_and_not_the_link(
 
 
 def test_folder_that_has_the_artefacts_in_it_is_refused(folder: Path) -> None:
-    with pytest.raises(ArtefactError, match="is in .*traced_model itself") as caught:
+    with pytest.raises(ArtefactError, match=r"is in .*traced_model itself") as caught:
         adopt(Store(folder), RECIPE, folder, TOLD)
 
     assert "engine.neuron.artefacts" in (caught.value.hint or "")
     assert not (folder / ".building").exists()
+
+
+def test_file_that_cannot_be_taken_over_is_named(store: Store, folder: Path) -> None:
+    (folder / "notes.txt").symlink_to(folder / "long gone")
+
+    with pytest.raises(ArtefactError, match=r"traced_model cannot be taken over: .*notes\.txt"):
+        adopt(store, RECIPE, folder, TOLD)
+    assert store.leftovers() == []

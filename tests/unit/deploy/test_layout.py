@@ -278,11 +278,25 @@ def test_open_max_model_len_is_the_models_up_to_4096(trained: int, chosen: int) 
             "these fit: 1x2, 3x1",
         ),
         (
+            LayoutSpec(replicas=4, tp=2),
+            cpu("0-7", core_limit=6),
+            "",
+            "4 replicas x 2 cores would keep 8 cores busy, the CPU quota allows 6; "
+            "these fit: 1x4, 3x2, 6x1",
+        ),
+        (
             LayoutSpec(),
             cpu("0-7", core_limit=3),
             "0-2",
             "1 replica x 1 core would keep 1 core busy, the CPU quota allows 3, "
             "other deployments hold 0-2; no other layout fits",
+        ),
+        (
+            LayoutSpec(replicas=4, tp=1),
+            cpu("0-7", core_limit=4, memory_gib=7),
+            "",
+            "4 replicas x 1 core need 8.0 GiB of memory (2.0 GiB each), 7.0 GiB is available; "
+            "these fit: 1x4, 2x2, 3x1",
         ),
         (
             LayoutSpec(replicas=4, tp=1),

@@ -78,6 +78,7 @@ def test_a_spec_is_laid_out_and_linted(tmp_path: Path) -> None:
         ({"layout.replicas": "0"}, "spec", "layout.replicas"),
         ({**SIMULATED, "layout.replicas": 9}, "layout", "9 replicas"),
         ({"engine.args": ["--n-bach=7"]}, "engine", "--n-bach"),
+        ({**SIMULATED, "gateway.api_keys_file": "/no/keys"}, "gateway", "/no/keys"),
     ],
 )
 def test_a_spec_that_cannot_be_deployed_says_why(

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +16,8 @@ from replicore.engines.readiness import (
     check_token,
 )
 from replicore.errors import ReplicaStartError, UpstreamError
-from replicore.http.server import Request, Response, listen, serve
 from replicore.models.shape import Model, ModelShape
+from tests.unit.engines.answers import ask
 
 SHAPE = ModelShape(
     architecture="llama",
@@ -31,7 +31,7 @@ SHAPE = ModelShape(
     weight_bytes=1,
 )
 
-Check = Callable[[ReplicaPlan], Awaitable[None]]
+Check = Callable[[ReplicaPlan], Coroutine[Any, Any, object]]
 
 
 def plan(port: int) -> ReplicaPlan:
@@ -48,21 +48,7 @@ def plan(port: int) -> ReplicaPlan:
 
 def run_check(check: Check, path: str, status: int, body: bytes) -> None:
     """Run ``check`` against an engine that knows one answer."""
-
-    def answer(request: Request, response: Response) -> None:
-        found = request.path == path
-        response.send(status if found else 404, body if found else b"{}")
-
-    async def run() -> None:
-        sock = listen("127.0.0.1", 0)
-        server = await serve(answer, sock=sock)
-        try:
-            await check(plan(sock.getsockname()[1]))
-        finally:
-            server.close()
-            await server.wait_closed()
-
-    asyncio.run(run())
+    ask({path: (status, body)}, lambda port: check(plan(port)))
 
 
 def test_health_of_200_passes() -> None:

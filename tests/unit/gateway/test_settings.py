@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from replicore.errors import ConfigError
-from replicore.gateway.settings import settings_of
+from replicore.gateway.settings import check_settings, settings_of
 from replicore.gateway.table import Settings
 from replicore.spec import GatewaySpec
 
@@ -47,3 +47,18 @@ def test_host_that_others_reach_is_refused_without_keys() -> None:
 def test_key_file_is_read_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no-such\.txt"):
         settings_of(GatewaySpec(api_keys_file=tmp_path / "no-such.txt"))
+
+
+def test_files_of_the_machine_that_will_serve_need_not_be_here() -> None:
+    elsewhere = Path("/etc/replicore")
+    check_settings(
+        GatewaySpec(
+            host="0.0.0.0",
+            api_keys_file=elsewhere / "keys.txt",
+            tls_cert=elsewhere / "cert.pem",
+            tls_key=elsewhere / "key.pem",
+        )
+    )
+
+    with pytest.raises(ConfigError, match=r'gateway\.host: "0\.0\.0\.0"'):
+        check_settings(GatewaySpec(host="0.0.0.0"))

@@ -17,6 +17,7 @@ def test_devices_are_a_number_and_a_size(text: str) -> None:
     assert machine.core_memory_bytes == 40 * GIB
     assert machine.memory_bytes == 160 * GIB
     assert machine.replica_memory_bytes(1) == 20 * GIB
+    assert machine.planned_by == f'engine.vllm.devices: "{text}"'
 
 
 @pytest.mark.parametrize("text", ["80GiB", "0x80GiB", "1025x1GiB", "x80GiB", "8*80GiB", ""])

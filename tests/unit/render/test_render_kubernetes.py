@@ -17,6 +17,7 @@ from replicore.errors import ConfigError
 from replicore.render.file import RenderedFile
 from replicore.render.kubernetes.objects import object_name
 from replicore.render.kubernetes.render import render_group, render_statefulset
+from replicore.render.service import SYSTEM_PATH
 from tests.unit.render.rendering import INF2, SIM, VLLM_CPU, deployment_of, tutorial
 
 LWS_SCHEMA = json.loads(Path(__file__).with_name("leaderworkerset.schema.json").read_text())
@@ -218,6 +219,13 @@ def test_dollar_of_an_argument_is_no_variable_of_kubernetes() -> None:
     assert "--model=$$(HOME)" in engine(deployment)["command"]
 
 
+def test_dollar_of_a_setting_of_the_front_door_is_no_variable_of_kubernetes() -> None:
+    deployment = deployment_of(None, **SIM, gateway__otlp_endpoint="http://collector/$(POD)")
+    door = of_kind(statefulset(deployment), "Deployment")["spec"]["template"]["spec"]
+
+    assert "gateway.otlp_endpoint=http://collector/$$(POD)" in door["containers"][0]["command"]
+
+
 def test_replicas_that_share_a_device_are_refused() -> None:
     deployment = deployment_of(None, **SIM)
     sharing = replace(deployment, machine=replace(deployment.machine, sharing=2))
@@ -227,10 +235,34 @@ def test_replicas_that_share_a_device_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("a.b_c", "a-b-c"), ("x" * 80, "x" * 52), ("a.", "a")]
+    ("name", "expected"),
+    [
+        ("a.b_c", "a-b-c"),
+        ("a.", "a"),
+        ("70b", "replicore-70b"),
+        ("7" * 63, f"replicore-{'7' * 34}"),
+    ],
 )
-def test_name_of_an_object_is_a_label_of_dns(name: str, expected: str) -> None:
+def test_name_of_an_object_is_a_label_of_dns_that_begins_with_a_letter(
+    name: str, expected: str
+) -> None:
     assert object_name(name) == expected
+
+
+def test_labels_that_kubernetes_makes_of_long_names_fit() -> None:
+    name = object_name("x" * 63)
+
+    assert len(f"{name}-replica-0123456789") <= 63  # of a StatefulSet's pods: its revision
+    assert len(f"{name}-fetch-model") <= 63  # of a Job's pods: the Job
+
+
+def test_search_path_of_whoever_renders_is_not_that_of_a_pod(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "/home/me/bin:/usr/bin")
+    own = variables(engine(deployment_of(None, **VLLM_CPU)))
+
+    assert own["PATH"] == f"/opt/vllm/bin:{SYSTEM_PATH}"
 
 
 def compile_step(deployment: Deployment, folder: Path, *, compiler: str) -> list[str]:

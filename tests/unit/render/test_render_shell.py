@@ -12,7 +12,7 @@ import pytest
 
 from replicore.deploy.deployment import Deployment
 from replicore.engines.command import Command
-from replicore.render.service import Service, plan_service
+from replicore.render.service import SYSTEM_PATH, Service, plan_service
 from replicore.render.shell.paths import ROOT
 from replicore.render.shell.render import render_shell
 from tests.unit.render.rendering import (
@@ -99,7 +99,11 @@ def test_replica_is_started_exactly_as_up_starts_it(
     deployment = tutorial(**overrides)
     folder = scripts(deployment, tmp_path)
     binaries = Path(planned(deployment).commands()[0].argv[0]).parent
-    places = {str(ROOT): folder, str(binaries): folder / "bin"}
+    places = {
+        str(ROOT): folder,
+        str(binaries): folder / "bin",
+        SYSTEM_PATH: os.environ["PATH"],
+    }
 
     for plan, command in zip(
         planned(deployment).replicas, planned(deployment).commands(), strict=True

@@ -19,17 +19,12 @@ from replicore.engines.neuron.inference_demo import PROGRAM, CompileJob
 from replicore.engines.neuron.installed import GENERATIONS, Installed, installed_in
 from replicore.engines.neuron.memory import replica_memory_bytes
 from replicore.engines.neuron.runtime_env import LEAKED, serving_environment
-from replicore.engines.readiness import (
-    check_health,
-    check_max_model_len,
-    check_served_name,
-    check_token,
-)
+from replicore.engines.readiness import check_health, check_max_model_len, check_token
 from replicore.engines.recipe import Recipe, Value
 from replicore.engines.vllm import launch
-from replicore.engines.vllm.help_text import known_options
+from replicore.engines.vllm.formats import check_format
+from replicore.engines.vllm.help_text import check_options
 from replicore.engines.vllm.installation import Installation
-from replicore.engines.vllm.options import check_known
 from replicore.errors import ConfigError
 from replicore.files import cache_folder
 from replicore.hardware.machine import Machine
@@ -96,14 +91,11 @@ class Neuron:
         self.starts_together = None if ready_made else 1
 
     def check(self) -> None:
-        found = installed_in(self._python)
+        found = installed_in(self._python, self._spec.env)
         generation = self._checked_generation(found)
-        if self._options:
-            version = found.versions["vllm"]
-            vllm = Installation(version=version, platform=self.kind)
-            cache = self._cache or cache_folder()
-            known = known_options(self._python, vllm, cache=cache, env=self._spec.env)
-            check_known(self._options, known, version)
+        vllm = Installation(version=found.versions["vllm"], platform=self.kind)
+        cache = self._cache or cache_folder()
+        check_options(self._options, self._python, vllm, cache=cache, env=self._spec.env)
         self._installed = found
         self._become(generation)
 
@@ -131,12 +123,7 @@ class Neuron:
         Source: SDK libraries/nxd-inference/developer_guides/feature-guide.rst. NxD Inference itself
         pads the heads instead, and only warns.
         """
-        if shape.file_format == "gguf":
-            raise ConfigError(
-                "model.source: the model is a GGUF file, and vLLM serves folders with config.json "
-                "and safetensors",
-                hint='engine.kind = "llamacpp" serves GGUF files',
-            )
+        check_format(shape)
         platform = self._looked_at.chip.platform
         if platform not in self.generation.platforms:
             raise ConfigError(
@@ -204,10 +191,13 @@ class Neuron:
         program = Path(shutil.which(self._python) or self._python).with_name(PROGRAM)
         flags = UNASKED if self._installed is None else ask_flags(program, self._spec.env)
         job = CompileJob(
-            program=program, replica=replica, spec=self._neuron, lnc=self._looked_at.lnc
+            program=program,
+            replica=replica,
+            spec=self._neuron,
+            lnc=self._looked_at.lnc,
+            env=self._spec.env,
         )
-        command = job.command(artefact, work, flags)
-        return replace(command, env={**command.env, **self._spec.env})
+        return job.command(artefact, work, flags)
 
     def command(self, replica: ReplicaPlan) -> Command:
         variables = self._environment(replica)
@@ -219,17 +209,8 @@ class Neuron:
         )
 
     def _arguments(self, replica: ReplicaPlan) -> tuple[str, ...]:
-        planned = {
-            "--model": str(replica.model.path),
-            "--served-model-name": replica.model.served_name,
-            "--host": replica.host,
-            "--port": str(replica.port),
-            "--tensor-parallel-size": str(replica.tp),
-            "--max-num-seqs": str(replica.batch_size),
-            "--max-model-len": str(replica.max_model_len),
-        }
         return (
-            *(word for option in planned.items() for word in option),
+            *launch.arguments(replica, ranks=replica.tp),
             *self.generation.options(self._neuron, self._options),
             *self._spec.args,
         )
@@ -247,7 +228,6 @@ class Neuron:
 
     async def check_ready(self, replica: ReplicaPlan) -> None:
         await check_health(replica)
-        await check_served_name(replica)
         await check_max_model_len(replica)
         await check_token(replica)
 

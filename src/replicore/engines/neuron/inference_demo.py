@@ -5,8 +5,8 @@ Source: NxD Inference ``inference_demo.py``; the AWS tutorial's ``compile_model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from replicore.engines.command import Command
@@ -47,12 +47,14 @@ class CompileJob:
 
     Attributes:
         program: Path of ``inference_demo``.
+        env: The spec's own variables.
     """
 
     program: Path
     replica: ReplicaPlan
     spec: NeuronSpec
     lnc: int
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def command(self, artefact: Path, work: Path, flags: DemoFlags) -> Command:
         """Return the process that compiles into ``artefact``.
@@ -67,7 +69,7 @@ class CompileJob:
         for key, words in options:
             flags.check(key, words[0])
         _check_passed_through(self.spec, options, flags)
-        environment = self._environment(work)
+        environment = {**self._environment(work), **self.env}
         return Command(
             argv=(
                 str(self.program),

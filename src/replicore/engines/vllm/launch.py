@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from replicore.cores import CoreRange
+from replicore.engines.command import SAFE_PATH
 from replicore.engines.engine import ReplicaPlan
 from replicore.engines.vllm.memory import cpu_kv_cache_gib
 
 MODULE = "vllm.entrypoints.openai.api_server"
-
-# `python -m` would import from the working directory first
-SAFE_PATH: Mapping[str, str] = MappingProxyType({"PYTHONSAFEPATH": "1"})
 
 LOOPBACK = "127.0.0.1"
 
@@ -87,13 +84,18 @@ Release = tuple[int, ...] | None
 
 
 def arguments(
-    replica: ReplicaPlan, *, ranks: int, dtype: str, memory_fraction: float | None
+    replica: ReplicaPlan,
+    *,
+    ranks: int,
+    dtype: str | None = None,
+    memory_fraction: float | None = None,
 ) -> tuple[str, ...]:
     """Return the options that the plan decides.
 
     Args:
         ranks: Tensor-parallel degree.
-        memory_fraction: Share of a CUDA device's memory; None on CPU cores.
+        dtype: None leaves it to the engine's other options.
+        memory_fraction: Share of a CUDA device's memory; None where there is none.
     """
     planned = {
         "--model": str(replica.model.path),
@@ -103,8 +105,9 @@ def arguments(
         "--tensor-parallel-size": str(ranks),
         "--max-num-seqs": str(replica.batch_size),
         "--max-model-len": str(replica.max_model_len),
-        "--dtype": dtype,
     }
+    if dtype is not None:
+        planned["--dtype"] = dtype
     if memory_fraction is not None:
         planned["--gpu-memory-utilization"] = str(memory_fraction)
     return tuple(word for option in planned.items() for word in option)

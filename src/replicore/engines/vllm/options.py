@@ -82,7 +82,7 @@ def parse_options(args: Sequence[str]) -> dict[str, str]:
             options[_owned_by_user(name)] = value
         elif not name:
             raise ConfigError(
-                f"engine.args: {quoted(word)} is not an option; write one as --max-num-seqs 8"
+                f"engine.args: {quoted(word)} is not an option; write one as --kv-cache-dtype fp8"
             )
         elif options[name] == "true":
             options[name] = word

@@ -83,16 +83,19 @@ class NeuronHardware:
         if identity is None or any(device.processes for device in listing.devices):
             reading = read_monitor(self._run, self._root)
         identity = identity or self._identify(listing, reading)
-        lnc = self._choose_lnc(identity.name, identity.chip, found=listing.lnc)
-        devices = regrouped(listing.devices, listing.lnc, lnc)
+        # The cores that a device lists are logical ones.
+        logical = len(listing.devices[0].cores)
+        found = listing.lnc or max(1, identity.chip.physical_cores // logical)
+        lnc = self._choose_lnc(identity.name, identity.chip, found=found)
+        devices = regrouped(listing.devices, found, lnc)
         # The monitor numbers cores as neuron-ls does.
-        usage = reading.usage if lnc == listing.lnc else {}
+        usage = reading.usage if lnc == found else {}
         return Node(
             name=identity.name,
             instance=identity.instance,
             chip=identity.chip,
             lnc=lnc,
-            machine_lnc=listing.lnc,
+            machine_lnc=found,
             devices=devices,
             found_by="neuron-ls",
             holders=find_holders(devices, usage, self._root),
@@ -100,19 +103,19 @@ class NeuronHardware:
 
     def _identify(self, listing: Listing, reading: Reading) -> Identity:
         device = listing.devices[0]
-        physical_cores = len(device.cores) * listing.lnc
+        cores = len(device.cores)
         identity = (
             by_type((reading.instance_type,))
             or by_chip(driver_chip(self._root))
             or by_numbers(
                 memory_bytes=device.memory_bytes,
-                physical_cores=physical_cores,
+                physical_cores=None if listing.lnc is None else cores * listing.lnc,
                 links=listing.links,
             )
         )
         if identity is None:
             raise ConfigError(
-                f"Neuron devices with {physical_cores} cores and {device.memory_bytes} bytes of "
+                f"Neuron devices with {cores} cores and {device.memory_bytes} bytes of "
                 "memory are none of those that replicore knows: inf2, trn1, trn2, trn3",
                 hint=_PLAN_HINT,
             )

@@ -45,14 +45,17 @@ def by_chip(chip: Chip | None) -> Identity | None:
     return None if chip is None else Identity(name=chip.name, chip=chip)
 
 
-def by_numbers(*, memory_bytes: int, physical_cores: int, links: int) -> Identity | None:
+def by_numbers(*, memory_bytes: int, physical_cores: int | None, links: int) -> Identity | None:
     """Return what has devices of this memory, these cores and these links, as far as that tells.
 
+    The cores are those of one device; None where it is not known how many each logical one has.
     Inferentia2 and Trainium1 have equal numbers but for their links, and in the smallest instances
     neither has any. Then the chip with fewer legal degrees is taken: the other supports those too.
     """
     alike = [
-        c for c in chips() if (c.hbm_bytes, c.physical_cores) == (memory_bytes, physical_cores)
+        chip
+        for chip in chips()
+        if chip.hbm_bytes == memory_bytes and physical_cores in (None, chip.physical_cores)
     ]
     linked = [chip for chip in alike if links in _links(chip)] or alike
     if not linked:

@@ -26,7 +26,7 @@ class _Row(msgspec.Struct):
     nc_count: int
     memory_size: int
     neuroncore_ids: tuple[int, ...] = ()
-    logical_neuroncore_config: int = 1
+    logical_neuroncore_config: int | None = None
     numa_node: str | int = ""
     instance_type: str = ""
     connected_to: tuple[int, ...] | None = ()
@@ -39,13 +39,13 @@ class Listing:
 
     Attributes:
         instance_type: None from tools that do not tell it.
-        lnc: Physical cores per logical core.
+        lnc: Physical cores per logical core; None from tools that do not tell it.
         links: Other devices that one is linked to; in a container too, which may lack those.
     """
 
     devices: tuple[Device, ...]
     instance_type: str | None
-    lnc: int
+    lnc: int | None
     links: int
 
 
@@ -92,7 +92,8 @@ def _cores(row: _Row) -> CoreRange:
         return CoreRange.of(range(first, first + row.nc_count))
     if len(row.neuroncore_ids) == row.nc_count:
         return CoreRange.of(row.neuroncore_ids)
-    return CoreRange.of(core // row.logical_neuroncore_config for core in row.neuroncore_ids)
+    lnc = row.logical_neuroncore_config or 1
+    return CoreRange.of(core // lnc for core in row.neuroncore_ids)
 
 
 def _numa_node(text: str | int) -> int | None:

@@ -8,6 +8,7 @@ from replicore.cores import NO_CORES, CoreRange
 from replicore.hardware.machine import Machine, NumaNode
 from replicore.hardware.neuron.degrees import documented_tp, unverified_tp
 from replicore.hardware.neuron.node import Device, Node
+from replicore.wording import quoted
 
 
 def machine_of(node: Node) -> Machine:
@@ -29,6 +30,7 @@ def machine_of(node: Node) -> Machine:
         busy=CoreRange.of(core for holder in node.holders for core in holder.cores),
         holders=node.holders,
         note="; ".join(_notes(node)),
+        planned_by=_planned_by(node),
     )
 
 
@@ -46,6 +48,10 @@ def _numa_node(device: Device, node: Node) -> int:
     known = node.instance.device_numa if node.instance else ()
     # In a container device 0 may be any device of the instance.
     return known[device.index] if len(known) == len(node.devices) else 0
+
+
+def _planned_by(node: Node) -> str | None:
+    return f"engine.neuron.instance: {quoted(node.name)}" if node.found_by == "catalogue" else None
 
 
 def _notes(node: Node) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from replicore.render.kubernetes.objects import PORT, Object, metadata, selector
+from replicore.render.kubernetes.objects import PORT, Object, literal, metadata, selector
 from replicore.render.kubernetes.settings import Cluster
 from replicore.render.service import gateway_settings
 
@@ -70,7 +70,8 @@ def _container(cluster: Cluster, endpoints: Sequence[str], *, has_keys: bool) ->
     words = [word for url in endpoints for word in ("--endpoint", url)]
     words += ["--slots", str(cluster.replica.batch_size), "--host", "0.0.0.0", "--port", str(PORT)]
     words += ["--set", f"gateway.api_keys_file={_KEYS}/keys.txt"] if has_keys else ["--insecure"]
-    words += gateway_settings(cluster.deployment.spec.gateway, without=_OF_THE_HOST)
+    settings = gateway_settings(cluster.deployment.spec.gateway, without=_OF_THE_HOST)
+    words += [literal(word) for word in settings]
     health = {"httpGet": {"path": "/health", "port": "http"}, "timeoutSeconds": 5}
     container: Object = {
         "name": "gateway",

@@ -91,7 +91,7 @@ def environment(
         "platform_file": platform_file,
     }
     files = {"answer.json": json.dumps(answer), "vllm.txt": _VLLM_HELP}
-    scripts = {"python": 'if [ "$1" = -I ]; then cat answer.json; else cat vllm.txt; fi'}
+    scripts = {"python": 'if [ "$1" = -c ]; then cat answer.json; else cat vllm.txt; fi'}
     if demo is not None:
         files["demo.txt"] = demo_help(demo)
         scripts["inference_demo"] = 'if [ "$*" = "run --help" ]; then cat demo.txt; fi'

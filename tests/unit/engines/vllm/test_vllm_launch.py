@@ -42,6 +42,7 @@ def test_cpu_cores_have_no_memory_fraction() -> None:
         ((0, 32, 0), "--disable-uvicorn-access-log --shutdown-timeout 5"),
         ((0, 18, 0), "--disable-uvicorn-access-log --shutdown-timeout 5"),
         ((0, 17, 1), "--disable-uvicorn-access-log"),
+        ((0, 10, 1), "--disable-uvicorn-access-log"),
         ((0, 10, 0), "--disable-uvicorn-access-log --disable-log-requests"),
     ],
 )
@@ -97,10 +98,10 @@ def test_compile_cache_is_the_artefact_and_the_folder_where_there_is_none() -> N
 
 
 def test_temporary_files_are_in_the_folder_unless_sockets_would_not_fit() -> None:
-    long = Path("/" + "x" * 70)
+    longest, longer = Path("/" + "x" * 69), Path("/" + "x" * 70)
 
-    assert environment(plan(folder=Path("/state/r1")), {})["TMPDIR"] == "/state/r1"
-    assert "TMPDIR" not in environment(plan(folder=long), {})
+    assert environment(plan(folder=longest), {})["TMPDIR"] == str(longest)
+    assert "TMPDIR" not in environment(plan(folder=longer), {})
 
 
 @pytest.mark.parametrize(

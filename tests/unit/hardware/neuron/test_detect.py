@@ -69,7 +69,7 @@ def test_the_catalogue_plans_what_the_machine_then_has(
     planned = NeuronHardware(instance, root=Path("/nonexistent")).detect()
     found = NeuronHardware(root=root, run=tools).detect()
 
-    compared = [field for field in Machine.__slots__ if field != "note"]
+    compared = [field for field in Machine.__slots__ if field not in ("note", "planned_by")]
     assert [getattr(planned, f) for f in compared] == [getattr(found, f) for f in compared]
 
 
@@ -108,6 +108,7 @@ def test_a_planned_machine_is_the_catalogues_and_no_tool_is_run(tmp_path: Path) 
     assert nodes(machine) == {0: "16-47", 1: "0-15,48-63"}
     assert (machine.memory_bytes, machine.core_memory_bytes) == (1536 * GIB, 24 * GIB)
     assert machine.note == "trn2.48xlarge is taken from the catalogue, not found here"
+    assert machine.planned_by == 'engine.neuron.instance: "trn2.48xlarge"'
     assert tools.called == []
 
 
@@ -127,6 +128,7 @@ def test_a_planned_machine_that_is_this_one_is_looked_at(tmp_path: Path) -> None
 
     assert str(machine.cores) == "0-7"
     assert str(machine.busy) == "4-7"
+    assert machine.planned_by is None
 
 
 def test_at_lnc_1_each_core_is_two_and_what_is_held_stays_held(tmp_path: Path) -> None:
@@ -141,6 +143,17 @@ def test_at_lnc_1_each_core_is_two_and_what_is_held_stays_held(tmp_path: Path) -
         "the machine is set to LNC 2, the cores are numbered at 1; unverified: whether processes "
         "of different LNC can share a machine; AWS lists the tensor parallel degrees"
     )
+
+
+def test_an_lnc_that_neuron_ls_does_not_tell_is_seen_from_the_number_of_cores(
+    tmp_path: Path,
+) -> None:
+    old = {"logical_neuroncore_config": None}
+
+    node = NeuronHardware(root=tmp_path, run=FakeTools(neuron_ls=listing(old, old))).inspect()
+
+    assert (node.name, str(node.cores)) == ("Trainium2", "0-7")
+    assert (node.lnc, node.machine_lnc) == (2, 2)
 
 
 @pytest.mark.parametrize(

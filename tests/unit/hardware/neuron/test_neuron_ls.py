@@ -21,9 +21,9 @@ def cores(found: Listing) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "devices", "first", "last", "lnc", "instance_type"),
     [
-        ("inf2.48xlarge_idle_reconstructed", 12, "0-1", "22-23", 1, None),
-        ("trn1.2xlarge_idle_captured", 1, "0-1", "0-1", 1, None),
-        ("trn1.32xlarge_idle_reconstructed", 16, "0-1", "30-31", 1, None),
+        ("inf2.48xlarge_idle_reconstructed", 12, "0-1", "22-23", None, None),
+        ("trn1.2xlarge_idle_captured", 1, "0-1", "0-1", None, None),
+        ("trn1.32xlarge_idle_reconstructed", 16, "0-1", "30-31", None, None),
         ("trn2.3xlarge_partial_captured", 1, "0-3", "0-3", 2, "trn2.3xlarge"),
         ("trn2.48xlarge_idle_reconstructed", 16, "0-3", "60-63", 2, None),
         ("trn2.48xlarge_one_device_container_captured", 1, "0-3", "0-3", 2, "trn2.48xlarge"),
@@ -32,7 +32,7 @@ def cores(found: Listing) -> list[str]:
     ],
 )
 def test_every_sample_is_read(
-    name: str, devices: int, first: str, last: str, lnc: int, instance_type: str | None
+    name: str, devices: int, first: str, last: str, lnc: int | None, instance_type: str | None
 ) -> None:
     found = parsed(sample(f"neuron-ls_{name}.json"))
 
