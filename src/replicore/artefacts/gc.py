@@ -45,7 +45,7 @@ def collect(store: Store, *, unused_s: float, now: float, dry_run: bool = False)
 
 
 def _judge(store: Store, name: str, unused_s: float, now: float, *, dry_run: bool) -> Verdict:
-    used_at = store.entry(name).used_at  # before its lock, which begins to be there with it
+    used_at = store.entry(name).used_at  # before the lock: taking it makes its file
     lock = try_lock(store.lock(name), exclusive=True)
     if lock is None:
         holders = describe_holders(store.lock(name))

@@ -79,14 +79,15 @@ async def check_served_name(replica: ReplicaPlan) -> ModelCard:
     raise _differs(replica, "model.served_name", name, ", ".join(card.id for card in served.data))
 
 
-async def check_max_model_len(replica: ReplicaPlan) -> None:
-    """Return when the model's card has the planned name and length, as vLLM's cards do.
+async def check_max_model_len(replica: ReplicaPlan) -> ModelCard:
+    """Return the model's card when it has the planned name and length, as vLLM's cards do.
 
     Raises:
         ReplicaStartError: It has others.
     """
     card = await check_served_name(replica)
     check_planned(replica, "layout.max_model_len", replica.max_model_len, card.max_model_len)
+    return card
 
 
 async def check_token(replica: ReplicaPlan) -> None:

@@ -11,7 +11,7 @@ import pytest
 from replicore.artefacts.building import building
 from replicore.artefacts.digest import digest
 from replicore.artefacts.gc import Verdict, collect
-from replicore.artefacts.lock import try_lock
+from replicore.artefacts.lock import Lock, try_lock
 from replicore.artefacts.manifest import MANIFEST
 from replicore.artefacts.store import State, Store
 from tests.unit.artefacts.recipes import make, recipe
@@ -130,16 +130,18 @@ def test_size_of_what_an_aborted_compile_left_is_told(store: Store) -> None:
     assert (first.reason, first.size) == ("left of an aborted compile", 5000)
 
 
-def test_artefact_that_became_whole_just_before_it_was_locked_is_kept(store: Store) -> None:
+def test_artefact_that_became_whole_just_before_it_was_locked_is_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     os.truncate(store.path(NAME) / "model.pt", 1)
 
-    class MadeMeanwhile(Store):
-        def lock(self, digest: str) -> Path:
-            if store.entry(NAME).state is State.DAMAGED:
-                make(store, recipe())
-            return super().lock(digest)
+    def make_and_lock(path: Path, *, exclusive: bool) -> Lock | None:
+        make(store, recipe())
+        return try_lock(path, exclusive=exclusive)
 
-    assert not after(MadeMeanwhile(store.root), 0).removed
+    monkeypatch.setattr("replicore.artefacts.gc.try_lock", make_and_lock)
+
+    assert not after(store, 0).removed
     assert store.entry(NAME).state is State.COMPLETE
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from replicore.engines.command import Command
 from replicore.engines.engine import EngineTraits, ReplicaPlan
 from replicore.engines.readiness import (
-    ask,
     check_health,
+    check_max_model_len,
     check_planned,
-    check_served_name,
     check_token,
 )
 from replicore.engines.sim.faults import parse_faults
@@ -21,12 +20,11 @@ from replicore.engines.sim.options import parse_options
 from replicore.engines.sim.profiles import PROFILES, Profile, replica_bytes
 from replicore.engines.sim.shapes import shape_text
 from replicore.engines.sim.tokenizer import VOCABULARY
-from replicore.errors import ConfigError, UpstreamError
+from replicore.errors import ConfigError
 from replicore.hardware.machine import Machine
 from replicore.hardware.simulated import SimulatedHardware
 from replicore.models.outline import outline
 from replicore.models.shape import Model, ModelShape
-from replicore.openai import ModelList
 from replicore.spec import EngineSpec, ModelSpec, SimSpec
 
 # Resident size of the process, rounded up; the simulated model itself takes no memory.
@@ -189,11 +187,6 @@ class SimEngine:
 
     async def check_ready(self, replica: ReplicaPlan) -> None:
         await check_health(replica)
-        await check_served_name(replica)
-        cards = (await ask(replica, "/v1/models", ModelList)).data
-        if len(cards) != 1:
-            raise UpstreamError(f"{replica.name} lists {len(cards)} models, not one")
-        check_planned(replica, "layout.batch_size", replica.batch_size, cards[0].slots)
-        found = cards[0].max_model_len
-        check_planned(replica, "layout.max_model_len", replica.max_model_len, found)
+        card = await check_max_model_len(replica)
+        check_planned(replica, "layout.batch_size", replica.batch_size, card.slots)
         await check_token(replica)
