@@ -102,8 +102,12 @@ class Process:
             OSError: It could not be run this time.
         """
         ours, theirs = socket.socketpair()
-        with theirs:
-            popen = _start_keeper(job, theirs.fileno())
+        try:
+            with theirs:
+                popen = _start_keeper(job, theirs.fileno())
+        except OSError:
+            ours.close()
+            raise
         streams = await asyncio.open_unix_connection(sock=ours, limit=_LINE_LIMIT)
         process = cls(job, popen, ours, streams)
         try:

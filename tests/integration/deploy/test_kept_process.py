@@ -112,6 +112,20 @@ def test_program_that_does_not_exist_cannot_be_started(sandbox: Sandbox) -> None
         asyncio.run(sandbox.end("", argv=("/no/such",)))
 
 
+def test_start_that_fails_for_want_of_a_log_leaves_no_file_open(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async def start() -> None:
+        before = os.listdir("/proc/self/fd")
+        with pytest.raises(FileNotFoundError) as kept:  # with its frames, and what those hold
+            await Process.start(sandbox.job("", log=tmp_path / "none" / "p.1.log"))
+
+        assert os.listdir("/proc/self/fd") == before
+        assert kept.tb is not None
+
+    asyncio.run(start())
+
+
 def test_keeper_that_dies_at_its_start_is_no_reason_not_to_try_again(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
