@@ -18,6 +18,7 @@ import replicore
 ROOT = Path(replicore.__file__).parent
 
 PURE = [
+    "lints/flash_attention.py",
     "engines/sim/embedding.py",
     "engines/sim/bodies.py",
     "engines/sim/metrics.py",

@@ -153,7 +153,7 @@ def _fail(message: str, hint: str | None, code: int) -> int:
 
 def _fail_usage(error: typer.TyperException, argv: Sequence[str]) -> int:
     """Report a wrong flag or command in our own form, or show the help that no command asks for."""
-    message = error.format_message()
+    message = error.format_message().replace("Value error, ", "")
     if not argv:
         typer.echo(message)
         return error.exit_code

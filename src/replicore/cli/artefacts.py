@@ -91,8 +91,8 @@ def collect_garbage(folder: Folder = None, days: Days = 30.0, dry_run: DryRun = 
     done = "would be removed" if dry_run else "removed"
     for verdict in verdicts:
         typer.echo(f"{verdict.digest} {done if verdict.removed else 'kept'}: {verdict.reason}")
-    freed = sum(verdict.size for verdict in verdicts if verdict.removed)
-    typer.echo(f"{readable(freed)} {done}", err=True)
+    freed = [verdict.size for verdict in verdicts if verdict.removed]
+    typer.echo(f"{readable(sum(freed))} {done}" if freed else "nothing to remove", err=True)
 
 
 @artefacts.command("adopt")

@@ -77,8 +77,8 @@ def ask_interpreter(
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConfigError(
             f"engine.python: {quoted(python)} cannot run: {why_not(error)}",
-            hint="it names the Python of the environment that the engine is installed in, such as "
-            '"/opt/vllm/bin/python"',
+            hint="it names the Python of the environment that the engine is installed in; "
+            "`replicore doctor` and `replicore render` do without it",
         ) from error
     try:
         return msgspec.json.decode(printed.text, type=answer)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 RARE = 1e-4
 # What a suggested length lets through, and the multiple that it is rounded up to.
 _NEVER = 1e-6
-_GRAIN = 256
+_GRAIN = 512
 
 # What chat templates put around one message: 10 tokens (ChatML) to 50 (Llama 3 with its date).
 _TEMPLATE_TOKENS = 50

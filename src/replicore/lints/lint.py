@@ -14,6 +14,7 @@ from replicore.lints.arguments import lint_arguments
 from replicore.lints.buckets import lint_buckets
 from replicore.lints.compiled import lint_compile_args, lint_compiled
 from replicore.lints.concurrency import lint_concurrency
+from replicore.lints.flash_attention import lint_flash_attention
 from replicore.lints.heads import lint_heads
 from replicore.lints.kv_cache import lint_cpu_kv_cache
 from replicore.lints.lengths import lint_request_lengths, lint_unused_length
@@ -40,6 +41,7 @@ _OF_PLAN: tuple[Callable[[Plan], Iterator[Finding]], ...] = (
     lint_request_lengths,
     lint_unused_length,
     lint_buckets,
+    lint_flash_attention,
     lint_concurrency,
     lint_shard_weights,
     lint_start_timeout,

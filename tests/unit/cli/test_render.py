@@ -104,3 +104,10 @@ def test_interpreter_of_this_machine_is_named_where_none_is_set(capsys: Capture)
     assert run(["render", "--set", "engine.kind=sim"]) == 0
 
     assert "set engine.python" in capsys.readouterr().err
+
+
+def test_unknown_format_is_refused_with_those_that_there_are(capsys: Capture) -> None:
+    assert run(["render", "--format", "helm"]) == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith("error: invalid value for '--format': 'helm' is not one of 'shell'")

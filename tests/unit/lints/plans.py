@@ -30,7 +30,7 @@ LLAMA_70B = ModelShape(
 
 NEURON = {
     "engine.kind": "neuron",
-    "layout.max_model_len": "8448",
+    "layout.max_model_len": "8704",
     "workload.input_tokens": {"mean": 7936, "stddev": 30},
     "workload.output_tokens": {"mean": 256, "stddev": 30},
 }
@@ -41,7 +41,7 @@ class FakeLayout:
     replicas: int = 2
     tp: int = 32
     batch_size: int = 4
-    max_model_len: int = 8448
+    max_model_len: int = 8704
 
     @property
     def ranges(self) -> tuple[CoreRange, ...]:

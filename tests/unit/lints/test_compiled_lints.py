@@ -35,7 +35,7 @@ def test_a_compiled_length_below_the_served_one_is_an_error() -> None:
 
 
 def test_another_compiled_batch_is_an_error() -> None:
-    found = findings(compiled={"layout.batch_size": 1, "layout.max_model_len": 8448})
+    found = findings(compiled={"layout.batch_size": 1, "layout.max_model_len": 8704})
 
     assert only(found, "compiled").key == "layout.batch_size"
     assert only(found, "compiled-length").level == "ok"
@@ -111,7 +111,7 @@ def test_requests_above_all_buckets_are_a_warning(keys: dict[str, Any], expected
     "keys",
     [
         {"engine.neuron.max_context_length": 8192},
-        {"engine.neuron.context_buckets": [4096, 8448], "engine.neuron.token_buckets": [8448]},
+        {"engine.neuron.context_buckets": [4096, 8704], "engine.neuron.token_buckets": [8704]},
         {"engine.neuron.context_buckets": [128], "engine.neuron.generation": "native"},
     ],
 )
@@ -126,7 +126,7 @@ def test_every_flag_of_the_compile_command_has_its_key() -> None:
         index=0,
         cores=CoreRange.of(range(32)),
         batch_size=4,
-        max_model_len=8448,
+        max_model_len=8704,
         model=Model(source="m", served_name="m", path=Path("/m"), shape=LLAMA_70B),
         host="127.0.0.1",
         port=8000,

@@ -20,7 +20,7 @@ REMOTE = {
 def test_the_mended_tutorial_has_no_problem() -> None:
     found = findings(
         {"workload.concurrency": 8, "supervisor.start_timeout": "30m"},
-        compiled={"layout.max_model_len": 8448, "layout.batch_size": 4, "layout.tp": 32},
+        compiled={"layout.max_model_len": 8704, "layout.batch_size": 4, "layout.tp": 32},
     )
 
     assert problems(found) == []
@@ -41,7 +41,7 @@ def test_requests_around_the_compiled_length_are_counted() -> None:
         finding.message
     )
     assert "a chat template's tokens" in finding.message
-    assert finding.fix == "layout.max_model_len = 8448"
+    assert finding.fix == "layout.max_model_len = 8704"
 
 
 def test_a_length_that_holds_without_a_template_only_says_so() -> None:
@@ -147,3 +147,15 @@ def test_a_smaller_type_of_the_kv_cache_holds_more() -> None:
 
     # 160 KiB a token
     assert "2GiB hold 13107 tokens" in only(found, "kv-cache").message
+
+
+def test_prompts_are_compiled_for_a_length_that_flash_attention_takes() -> None:
+    finding = only(findings(layout=FakeLayout(max_model_len=8448)), "flash-attention")
+
+    assert finding.level == "warning"
+    assert "8448 tokens, which is no multiple of 512" in finding.message
+    assert finding.fix == "layout.max_model_len = 8704"
+
+
+def test_length_of_the_example_is_one_that_flash_attention_takes() -> None:
+    assert "flash-attention" not in {finding.check for finding in findings()}

@@ -67,7 +67,7 @@ become_engine() {
     --port "$port" \
     --tensor-parallel-size 32 \
     --max-num-seqs 4 \
-    --max-model-len 8448 \
+    --max-model-len 8704 \
     --device neuron \
     --override-neuron-config '{"on_device_sampling_config": {"do_sample": true, "global_topk": 64, "dynamic": true}}' \
     --disable-log-requests
@@ -118,8 +118,8 @@ become_compiler() {
     --batch-size 4 \
     --is-continuous-batching \
     --ctx-batch-size 1 \
-    --max-context-length 8448 \
-    --seq-len 8448 \
+    --max-context-length 8704 \
+    --seq-len 8704 \
     --on-device-sampling \
     --top-k 1 \
     --global-topk 64 \

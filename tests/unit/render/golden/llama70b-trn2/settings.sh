@@ -47,4 +47,4 @@ REPLICORE=${REPLICORE:-replicore}
 LOGS=$ROOT/logs
 RUN=$ROOT/run
 LONGEST_RUN=64 # characters
-ARTEFACT="$ROOT/artefacts/da27a240031e05154d71"
+ARTEFACT="$ROOT/artefacts/b525339e6c53ccaa7e20"
