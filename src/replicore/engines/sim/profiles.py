@@ -8,7 +8,7 @@ they are stands there too. They rank layouts; they promise nothing about a machi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2
 from typing import Literal
 
@@ -78,38 +78,35 @@ _NEURON_SOURCE = (
 _NEURON_FULL = "Failed to allocate 2.000GB (usage: tensors) on ND 0:NC 0"
 NO_MEMORY = "cannot allocate memory"
 
+_TRN2 = Profile(
+    batching="static",
+    cores=64,
+    memory_bytes=24 * GIB,
+    reserved_bytes=9 * GIB // 4,
+    bytes_per_s=2.9e12 / 4,
+    flops_per_s=667e12 / 4,
+    weights=1.36,
+    kv=2.30,
+    decode=0.0,
+    prefill=5.0,
+    layer_s=2 * 77e-6,
+    legal_tp=(1, 2, 4, 8, 16, 32, 64),
+    aligned=True,
+    out_of_memory=_NEURON_FULL,
+    source=f"trn2.48xlarge with LNC 2; {_NEURON_SOURCE}",
+)
+
 PROFILES = {
-    "trn2": Profile(
-        batching="static",
-        cores=64,
-        memory_bytes=24 * GIB,
-        reserved_bytes=9 * GIB // 4,
-        bytes_per_s=2.9e12 / 4,
-        flops_per_s=667e12 / 4,
-        weights=1.36,
-        kv=2.30,
-        decode=0.0,
-        prefill=5.0,
-        layer_s=2 * 77e-6,
-        legal_tp=(1, 2, 4, 8, 16, 32, 64),
-        aligned=True,
-        out_of_memory=_NEURON_FULL,
-        source=f"trn2.48xlarge with LNC 2; {_NEURON_SOURCE}",
-    ),
-    "inf2": Profile(
-        batching="static",
+    "trn2": _TRN2,
+    # One fit is for both: the coefficients are those of trn2.
+    "inf2": replace(
+        _TRN2,
         cores=24,
         memory_bytes=16 * GIB,
-        reserved_bytes=9 * GIB // 4,
         bytes_per_s=820e9 / 2,
         flops_per_s=190e12 / 2,
-        weights=1.36,
-        kv=2.30,
-        decode=0.0,
-        prefill=5.0,
-        layer_s=2 * 77e-6,
         legal_tp=(1, 2, 4, 8, 24),
-        out_of_memory=_NEURON_FULL,
+        aligned=False,
         source=f"inf2.48xlarge; {_NEURON_SOURCE}",
     ),
     "h100": Profile(

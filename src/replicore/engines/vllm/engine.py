@@ -173,7 +173,7 @@ class Vllm:
         """Return the ``PATH`` of an environment that is activated.
 
         Kernels are compiled with programs that are next to the interpreter, such as ninja. A plan
-        to print has none: it is for another machine.
+        without a folder is not started, so it needs none.
         """
         python = self._spec.python
         if python is None or not python.is_absolute() or replica.folder is None:
