@@ -47,3 +47,8 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 def shortened(text: str, most: int = _MAX_CHARS) -> str:
     """Return ``text`` of at most ``most`` characters; the last one, a quote perhaps, is kept."""
     return text if len(text) <= most else f"{text[: most - 4]}...{text[-1]}"
+
+
+def pluralize(count: int, noun: str, many: str = "") -> str:
+    """Return ``1 core``, ``2 cores``; ``many`` is the plural where it has another form."""
+    return f"{count} {noun}" if count == 1 else f"{count} {many or noun + 's'}"

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from replicore.deploy.placement import pluralize
 from replicore.spec import load_spec
 from replicore.spec.docs import configuration_page
 from replicore.spec.keys import keys, sections
+from replicore.wording import pluralize
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))

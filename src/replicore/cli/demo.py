@@ -29,7 +29,6 @@ from replicore.bench.results import document, environment, write_file
 from replicore.bench.runner import run_bench
 from replicore.bench.stats.summary import Summary, summarize
 from replicore.deploy.deployment import Deployment, plan_deployment
-from replicore.deploy.placement import pluralize
 from replicore.deploy.state import state_root
 from replicore.deploy.supervisor import Supervisor, running
 from replicore.engines.create import create_engine
@@ -37,6 +36,7 @@ from replicore.errors import ReplicoreError, UpstreamError
 from replicore.hardware.machine import Machine
 from replicore.http.fetch import fetch
 from replicore.spec import Spec, load_spec
+from replicore.wording import pluralize
 
 QUESTION = "In one sentence: why is the sky blue?"
 

@@ -16,7 +16,7 @@ from replicore.bench.sweep.plan import Point, SweepPlan, Visit
 from replicore.bench.sweep.said import headline, notes
 from replicore.bench.sweep.serving import Served
 from replicore.bench.sweep.table import cells_table, scaling_table, versus_table
-from replicore.deploy.placement import pluralize
+from replicore.wording import pluralize
 
 _MINUTE_S = 60.0
 _FILE_WIDTH = 140

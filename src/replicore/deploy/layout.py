@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replicore.cores import NO_CORES, CoreRange
-from replicore.deploy.placement import describe_size, place, pluralize
+from replicore.deploy.placement import describe_size, place
 from replicore.deploy.room import (
     ReplicaMemory,
     Room,
@@ -29,6 +29,7 @@ from replicore.deploy.room import (
 from replicore.errors import InfeasiblePlan
 from replicore.hardware.machine import Machine
 from replicore.models.shape import ModelShape
+from replicore.wording import pluralize
 
 if TYPE_CHECKING:
     from replicore.spec import LayoutSpec

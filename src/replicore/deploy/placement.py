@@ -16,6 +16,7 @@ from math import ceil
 from replicore.cores import CoreRange
 from replicore.errors import InfeasiblePlan
 from replicore.hardware.machine import Machine
+from replicore.wording import pluralize
 
 
 def find_blocks(tp: int, machine: Machine, *, within: CoreRange) -> tuple[CoreRange, ...]:
@@ -68,10 +69,6 @@ def explain_shortage(count: int, tp: int, machine: Machine, *, within: CoreRange
 def describe_size(replicas: int, tp: int) -> str:
     """Return ``2 replicas x 1 core`` and the like."""
     return f"{pluralize(replicas, 'replica')} x {pluralize(tp, 'core')}"
-
-
-def pluralize(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _stepped_blocks(tp: int, step: int, free: CoreRange) -> Iterator[CoreRange]:

@@ -9,11 +9,11 @@ from math import ceil
 from typing import Protocol
 
 from replicore.cores import CoreRange
-from replicore.deploy.placement import describe_size, explain_shortage, find_blocks, pluralize
+from replicore.deploy.placement import describe_size, explain_shortage, find_blocks
 from replicore.errors import InfeasiblePlan
 from replicore.hardware.machine import Holder, Machine
 from replicore.units import GIB, MIB
-from replicore.wording import quoted
+from replicore.wording import pluralize, quoted
 
 # Named in a message; an engine may have a process for each core.
 MAX_HOLDERS = 3

@@ -8,7 +8,7 @@ from typing import Any
 
 from replicore.deploy.programs import DEPLOYMENT_VARIABLE
 from replicore.doctor.case import Case, Place
-from replicore.doctor.reports import error, error_of, ok, plural, readable, variable_of, warning
+from replicore.doctor.reports import error, error_of, ok, readable, variable_of, warning
 from replicore.errors import ConfigError
 from replicore.findings import Finding
 from replicore.hardware.cuda import CudaHardware
@@ -18,6 +18,7 @@ from replicore.hardware.neuron.catalogue import instances
 from replicore.hardware.neuron.detect import NeuronHardware
 from replicore.hardware.neuron.fallback import device_files, product_name
 from replicore.hardware.neuron.programs import Run, run_program
+from replicore.wording import pluralize
 
 NVIDIA_DRIVER = "proc/driver/nvidia/version"
 _NVIDIA, _DISPLAY = "0x10de", "0x03"  # PCI vendor, and class of a GPU
@@ -82,7 +83,7 @@ def _nvidia_without_driver(place: Place) -> Iterator[Finding]:
     if count:
         yield warning(
             "cuda",
-            f"{plural(count, 'NVIDIA GPU')} on the PCI bus, but no driver is loaded",
+            f"{pluralize(count, 'NVIDIA GPU')} on the PCI bus, but no driver is loaded",
             "install NVIDIA's driver; in a container use the NVIDIA runtime (`--gpus all`)",
         )
 
@@ -96,7 +97,7 @@ def _described(machine: Machine) -> str:
     memory = machine.core_memory_bytes
     each = f" with {readable(memory)} each" if memory is not None else ""
     note = f"; {machine.note}" if machine.note else ""
-    cores = plural(len(machine.cores), "core")
+    cores = pluralize(len(machine.cores), "core")
     return f"{machine.name}: {cores} ({machine.cores}){each}{note}"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from replicore.doctor.case import Case, Place
-from replicore.doctor.reports import ok, plural, readable, warning
+from replicore.doctor.reports import ok, readable, warning
 from replicore.findings import Finding
 from replicore.hardware.cpu import CpuHardware
 from replicore.hardware.kernel_files import read_kernel_file
+from replicore.wording import pluralize
 
 # So much of the cores busy with other things makes every measurement one of those, too.
 _BUSY_SHARE = 0.5
@@ -24,7 +25,7 @@ def check_cpu(place: Place, case: Case) -> Iterator[Finding]:
     """Tell cores, quota and memory; warn of other load, a low clock and a slow time source."""
     machine = CpuHardware(place.root).detect()
     note = f"; {machine.note}" if machine.note else ""
-    text = f"{machine.name}: {plural(len(machine.cores), 'core')} ({machine.cores}){note}"
+    text = f"{machine.name}: {pluralize(len(machine.cores), 'core')} ({machine.cores}){note}"
     yield ok("cpu", text)
     if not case.running:
         yield from _load(place, len(machine.cores))
@@ -51,8 +52,8 @@ def _load(place: Place, cores: int) -> Iterator[Finding]:
     if load > _BUSY_SHARE * cores:
         yield warning(
             "load",
-            f"other processes keep {load:.1f} of {plural(cores, 'core')} busy (average of the last "
-            "minute)",
+            f"other processes keep {load:.1f} of {pluralize(cores, 'core')} busy (average of the "
+            "last minute)",
             "`top` shows them; a benchmark now would measure them too",
         )
 

@@ -8,8 +8,9 @@ from replicore.deploy import keeper
 from replicore.deploy.programs import DEPLOYMENT_VARIABLE
 from replicore.deploy.state import read_record
 from replicore.doctor.case import Case, Place
-from replicore.doctor.reports import ok, plural, variable_of, warning
+from replicore.doctor.reports import ok, variable_of, warning
 from replicore.findings import Finding
+from replicore.wording import pluralize
 
 
 def check_deployments(place: Place, case: Case) -> Iterator[Finding]:
@@ -22,7 +23,7 @@ def check_deployments(place: Place, case: Case) -> Iterator[Finding]:
     for name, pids in sorted(_strays(place, case).items()):
         yield warning(
             "strays",
-            f"{name} has ended, but {plural(len(pids), 'process', 'processes')} of it still "
+            f"{name} has ended, but {pluralize(len(pids), 'process', 'processes')} of it still "
             f"{'runs' if len(pids) == 1 else 'run'}",
             f"`replicore up` of that name ends them, or `kill -9 {' '.join(map(str, pids))}`",
         )

@@ -6,9 +6,10 @@ import resource
 from collections.abc import Callable, Iterator
 
 from replicore.doctor.case import Case, Place
-from replicore.doctor.reports import error, ok, plural, readable, warning
+from replicore.doctor.reports import error, ok, readable, warning
 from replicore.findings import Finding
 from replicore.hardware.kernel_files import read_kernel_file
+from replicore.wording import pluralize
 
 # Of a gateway worker: its log, sockets, event loop; each request has a client and an engine.
 _OWN_FILES = 256
@@ -56,7 +57,7 @@ def _processes(place: Place, case: Case, limits: tuple[int, int]) -> Iterator[Fi
         yield warning(
             "processes",
             f"at most {most} processes and threads may run, and "
-            f"{plural(case.replicas, 'replica')} can take {needed}",
+            f"{pluralize(case.replicas, 'replica')} can take {needed}",
             "raise `ulimit -u`, `TasksMax=` of a systemd unit, or `--pids-limit` of a container",
         )
         return

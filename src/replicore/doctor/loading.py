@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from replicore.deploy.deployment import Deployment
 from replicore.doctor.case import Case, Place
-from replicore.doctor.reports import error, ok, plural, readable
+from replicore.doctor.reports import error, ok, readable
 from replicore.engines.vllm.memory import PROCESS_BYTES
 from replicore.findings import Finding
 from replicore.hardware.cpu import CpuHardware
+from replicore.wording import pluralize
 
 # Loading sharded weights takes so much of their size at the same time: 1.4 of 12 GB measured.
 # Source: NxD Inference, contrib/Trinity
@@ -26,7 +27,7 @@ def check_loading(place: Place, case: Case) -> Iterator[Finding]:
         return
     available = CpuHardware(place.root).detect().memory_bytes
     each, at_once = _host_bytes(deployment), deployment.starts_together
-    loading = f"{plural(at_once, 'replica')} at a time"
+    loading = f"{pluralize(at_once, 'replica')} at a time"
     if each * at_once <= available:
         message = f"loading {loading} takes {readable(each * at_once)} of {readable(available)}"
         yield ok("loading", message)
@@ -48,7 +49,7 @@ def _on_cpu(deployment: Deployment) -> Finding:
         batch_size=layout.batch_size,
         max_model_len=layout.max_model_len,
     )
-    count = plural(layout.replicas, "replica")
+    count = pluralize(layout.replicas, "replica")
     available = readable(deployment.machine.memory_bytes)
     verb = "takes" if layout.replicas == 1 else "take"
     return ok("loading", f"{count} {verb} {readable(layout.replicas * each)} of {available}")

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from replicore.deploy.frontdoor import open_admin_port, open_front_door
 from replicore.deploy.ports import PortBlocks
 from replicore.doctor.case import Case, Place
-from replicore.doctor.reports import error, error_of, ok, plural, warning
+from replicore.doctor.reports import error, error_of, ok, warning
 from replicore.errors import ConfigError
 from replicore.findings import Finding, Level
 from replicore.hardware.kernel_files import read_kernel_file
+from replicore.wording import pluralize
 
 # Each request through the gateway has two connections; closed ones keep their port for a minute.
 _FEW_PORTS = 8_000
@@ -48,7 +49,7 @@ def _blocks(case: Case) -> Iterator[Finding]:
     except OSError as refused:
         yield error(
             "ports",
-            f"engines need ports of their own for {plural(case.replicas, 'replica')}, and there "
+            f"engines need ports of their own for {pluralize(case.replicas, 'replica')}, and there "
             f"are not {refused}",
             "stop servers that listen there; `ss -ltn` shows them",
         )

@@ -42,10 +42,6 @@ def readable(size: float) -> str:
     return f"{size / MIB:.0f} MiB"
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one}" if count == 1 else f"{count} {many or one + 's'}"
-
-
 def variable_of(root: Path, pid: int, name: str) -> str | None:
     """Return a variable that a process was started with; None where it has none, or may hide it."""
     variables = (read_kernel_file(root / f"proc/{pid}/environ") or "").split("\0")

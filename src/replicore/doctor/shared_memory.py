@@ -10,10 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from replicore.doctor.case import Case, Place
-from replicore.doctor.reports import error, ok, plural, readable, warning
+from replicore.doctor.reports import error, ok, readable, warning
 from replicore.findings import Finding
 from replicore.hardware.kernel_files import read_kernel_file
 from replicore.units import MIB, MINUTE
+from replicore.wording import pluralize
 
 # What a container has where nobody says more.
 _CONTAINER = 64 * MIB
@@ -46,7 +47,7 @@ def check_shared_memory(
         yield error(
             "shared-memory",
             f"{readable(free)} are free in /dev/shm, and the ranks of "
-            f"{plural(case.replicas, 'replica')} take up to {readable(needed)}",
+            f"{pluralize(case.replicas, 'replica')} take up to {readable(needed)}",
             _FIX,
         )
     elif size <= _CONTAINER:
@@ -72,7 +73,7 @@ def _left_behind(place: Place, folder: Path, before: float) -> Iterator[Finding]
         return
     yield warning(
         "shared-memory",
-        f"{readable(size)} of /dev/shm are taken by {plural(len(unused), 'segment')} that no "
+        f"{readable(size)} of /dev/shm are taken by {pluralize(len(unused), 'segment')} that no "
         "process seen from here uses: those that made them were killed",
         f"`cd /dev/shm && rm {' '.join(sorted(unused)[:8])}{' ...' if len(unused) > 8 else ''}`",
     )

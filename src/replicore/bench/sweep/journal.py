@@ -16,9 +16,8 @@ import msgspec
 
 from replicore.bench.sweep.entries import SCHEMA, Begun, Entry, Failed, Run
 from replicore.bench.sweep.plan import Point
-from replicore.deploy.placement import pluralize
 from replicore.errors import ConfigError, ReplicoreError
-from replicore.wording import shortened
+from replicore.wording import pluralize, shortened
 
 NAME = "journal.jsonl"
 

@@ -31,7 +31,7 @@ from replicore.bench.sweep.said import (
     objectives,
 )
 from replicore.bench.sweep.table import FRONT, median_and_p99, versus_cells
-from replicore.deploy.placement import pluralize
+from replicore.wording import pluralize
 
 
 def sweep_page(found: Findings, *, command: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from replicore.bench.sweep.cells import Attainment, Cell, requests_to_be_sure
 from replicore.bench.sweep.entries import Run
 from replicore.bench.sweep.findings import Findings
 from replicore.bench.sweep.ranking import Scaling, Versus, Winner
-from replicore.deploy.placement import pluralize
+from replicore.wording import pluralize
 
 # A few repeats carry no more certainty than this.
 _SUREST = 0.999
