@@ -18,6 +18,23 @@ import replicore
 ROOT = Path(replicore.__file__).parent
 
 PURE = [
+    "models/parts.py",
+    "models/anatomy.py",
+    "models/infer.py",
+    "models/stored.py",
+    "models/families.py",
+    "models/config_values.py",
+    "models/config_anatomy.py",
+    "models/config_weights.py",
+    "models/formats.py",
+    "planner/memory/activation.py",
+    "planner/memory/loaded.py",
+    "planner/memory/neuron.py",
+    "planner/memory/rank.py",
+    "planner/memory/shared.py",
+    "planner/memory/split.py",
+    "planner/memory/vllm.py",
+    "hardware/device.py",
     "lints/flash_attention.py",
     "engines/sim/embedding.py",
     "engines/sim/bodies.py",

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from replicore.errors import ModelError
+from replicore.models.anatomy import Anatomy
+from replicore.models.config_anatomy import Dimensions, read_anatomy
+from replicore.models.config_values import ConfigValues
 from replicore.models.shape import ModelShape
+from replicore.models.stored import as_stored
 
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
+QUANTISATION = "hf_quant_config.json"
 
 # The names that model families give to the same size, the most common first.
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
@@ -27,6 +32,7 @@ _MAX_MODEL_LEN = (
     "seq_length",
     "n_ctx",
 )
+_DRAFT_LAYERS = ("num_nextn_predict_layers", "num_mtp_modules", "mtp_num_hidden_layers")
 
 
 def read_config_shape(folder: Path, *, stored_bytes: int | None = None) -> ModelShape:
@@ -38,71 +44,71 @@ def read_config_shape(folder: Path, *, stored_bytes: int | None = None) -> Model
     Raises:
         ModelError: A file or a key is missing or malformed; names it.
     """
-    config = _Config(folder / CONFIG)
-    hidden, heads = config.size(_HIDDEN), config.size(_HEADS)
-    kv_heads, head_dim = _kv_cache_dimensions(config, hidden, heads)
+    config = _read_config(folder)
+    sizes = _dimensions(config)
+    kv_heads, head_dim = _kv_cache_dimensions(config, sizes)
+    stored = weight_bytes(folder) if stored_bytes is None else stored_bytes
     return ModelShape(
         architecture=config.architecture,
-        layers=config.size(_LAYERS),
-        hidden=hidden,
-        heads=heads,
+        layers=sizes.layers,
+        hidden=sizes.hidden,
+        heads=sizes.heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
-        vocab=config.size(_VOCAB),
-        max_model_len=config.size(_MAX_MODEL_LEN),
-        weight_bytes=weight_bytes(folder) if stored_bytes is None else stored_bytes,
+        vocab=sizes.vocab,
+        max_model_len=sizes.max_model_len,
+        weight_bytes=stored,
         file_format="safetensors",
+        anatomy=_anatomy(config, sizes, stored),
     )
 
 
-def _kv_cache_dimensions(config: _Config, hidden: int, heads: int) -> tuple[int, int]:
+def _read_config(folder: Path) -> ConfigValues:
+    """Return the values of ``config.json``, and of NVIDIA's file of quantisation beside it."""
+    path = folder / CONFIG
+    values = _read_json(path)
+    apart = folder / QUANTISATION
+    if apart.is_file() and "quantization_config" not in values:
+        values = {**values, "quantization_config": _read_json(apart).get("quantization")}
+    return ConfigValues(path, values)
+
+
+def _dimensions(config: ConfigValues) -> Dimensions:
+    hidden, heads = config.size(_HIDDEN), config.size(_HEADS)
+    return Dimensions(
+        layers=config.size(_LAYERS),
+        hidden=hidden,
+        heads=heads,
+        kv_heads=1 if _is_multi_query(config) else config.find(_KV_HEADS) or heads,
+        head_dim=config.find(("head_dim",)) or hidden // heads,
+        vocab=config.size(_VOCAB),
+        max_model_len=config.size(_MAX_MODEL_LEN),
+    )
+
+
+def _is_multi_query(config: ConfigValues) -> bool:
+    """Falcon-7B and GPT-BigCode: all heads share one key and value."""
+    return config.is_true("multi_query") and not config.is_true("new_decoder_architecture")
+
+
+def _kv_cache_dimensions(config: ConfigValues, sizes: Dimensions) -> tuple[int, int]:
     """Return (kv_heads, head_dim)."""
     latent = config.find(("kv_lora_rank",))
-    if latent is not None:
-        # Multi-head latent attention (DeepSeek) caches one vector of kv_lora_rank +
-        # qk_rope_head_dim values for all heads and no separate value vector, which is what
-        # one head of half that width takes with its key and its value.
-        return 1, (latent + config.size(("qk_rope_head_dim",))) // 2
-    kv_heads = 1 if config.is_multi_query else config.find(_KV_HEADS) or heads
-    return kv_heads, config.find(("head_dim",)) or hidden // heads
+    if latent is None:
+        return sizes.kv_heads, sizes.head_dim
+    # Multi-head latent attention (DeepSeek) caches one vector of kv_lora_rank + qk_rope_head_dim
+    # values for all heads and no separate value vector, which is what one head of half that width
+    # takes with its key and its value.
+    return 1, (latent + config.size(("qk_rope_head_dim",))) // 2
 
 
-class _Config:
-    """The sizes in a ``config.json``; those of a multimodal model's text part come first."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        whole = _read_json(path)
-        text = whole.get("text_config")
-        self._values = {**whole, **text} if isinstance(text, dict) else whole
-
-    @property
-    def architecture(self) -> str:
-        name = self._values.get("model_type")
-        if not isinstance(name, str):
-            raise ModelError(f'{self._path}: there is no "model_type"')
-        return name
-
-    @property
-    def is_multi_query(self) -> bool:
-        """Falcon-7B and GPT-BigCode: all heads share one key and value."""
-        new_decoder = self._values.get("new_decoder_architecture") is True
-        return self._values.get("multi_query") is True and not new_decoder
-
-    def find(self, names: Iterable[str]) -> int | None:
-        """Return the first of ``names`` that is a size; a key may also be there and null."""
-        for name in names:
-            value = self._values.get(name)
-            if isinstance(value, int) and value > 0:
-                return value
-        return None
-
-    def size(self, names: tuple[str, ...]) -> int:
-        value = self.find(names)
-        if value is None:
-            others = f" (nor {', '.join(names[1:])})" if len(names) > 1 else ""
-            raise ModelError(f'{self._path}: there is no usable "{names[0]}"{others}')
-        return value
+def _anatomy(config: ConfigValues, sizes: Dimensions, stored_bytes: int) -> Anatomy | None:
+    return as_stored(
+        read_anatomy(config, sizes),
+        stored_bytes,
+        is_multimodal=config.is_multimodal,
+        has_draft=config.find(_DRAFT_LAYERS) is not None,
+    )
 
 
 def weight_bytes(folder: Path) -> int:

@@ -35,15 +35,32 @@ Value = Scalar | tuple[int | float | bool, ...] | StringArray
 
 
 @dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor's size.
+
+    Attributes:
+        stored: Its bytes; 0 where its type is newer than :data:`BLOCKS`.
+        end: Where it ends, in bytes from the start of the tensor data.
+    """
+
+    name: str
+    elements: int
+    stored: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class GgufHeader:
     """What a GGUF file says about itself.
 
     Attributes:
         tensor_bytes: Bytes of the tensor data, alignment included.
+        tensors: In the file's order.
     """
 
     metadata: Mapping[str, Value]
     tensor_bytes: int
+    tensors: tuple[Tensor, ...] = ()
 
 
 _STRING, _ARRAY = 8, 9
@@ -142,11 +159,12 @@ def _parse(reader: _Reader, size: int) -> GgufHeader:
     for _ in range(entries):
         key = reader.string()
         metadata[key] = _read_value(reader, reader.integer("I"))
-    data_end = max((_read_tensor_end(reader) for _ in range(tensors)), default=0)
+    found = tuple(_read_tensor(reader) for _ in range(tensors))
+    data_end = max((tensor.end for tensor in found), default=0)
     data_start = _align(reader.position, metadata.get("general.alignment"))
     if data_start + data_end > size:
         raise _Malformed(f"it has {size} bytes, and its tensors end at {data_start + data_end}")
-    return GgufHeader(metadata, max(0, size - data_start))
+    return GgufHeader(metadata, max(0, size - data_start), found)
 
 
 def _read_value(reader: _Reader, kind: int) -> Value:
@@ -171,14 +189,14 @@ def _code(kind: int) -> str:
     return _NUMBERS[kind]
 
 
-def _read_tensor_end(reader: _Reader) -> int:
-    """Return where this tensor ends, in bytes from the start of the tensor data."""
-    reader.string()
+def _read_tensor(reader: _Reader) -> Tensor:
+    name = reader.string()
     elements = 1
     for dimension in reader.numbers("Q", reader.integer("I")):
         elements *= int(dimension)
     block_elements, block_bytes = BLOCKS.get(reader.integer("I"), (1, 0))
-    return reader.integer("Q") + elements // block_elements * block_bytes
+    stored = elements // block_elements * block_bytes
+    return Tensor(name, elements, stored, reader.integer("Q") + stored)
 
 
 def _align(position: int, alignment: Value | None) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import huggingface_hub.constants
 
 from replicore.errors import ModelError
-from replicore.models.config_json import CONFIG, read_config_shape, weight_files
+from replicore.models.config_json import CONFIG, QUANTISATION, read_config_shape, weight_files
 from replicore.models.hub_errors import endpoint, explain, hub_errors
 from replicore.models.shape import ModelShape
 
@@ -34,22 +35,27 @@ def fetch_sizes(repo: str, revision: str | None) -> tuple[ModelShape, str | None
         weights = weight_files(name for name in sizes if "/" not in name)
         if not weights:
             raise ModelError(f"{repo} has no .safetensors file")
-        return _read_config(repo, info.sha, sum(sizes[name] for name in weights)), info.sha
+        configs = [name for name in (CONFIG, QUANTISATION) if name == CONFIG or name in sizes]
+        stored = sum(sizes[name] for name in weights)
+        return _read_config(repo, info.sha, configs, stored), info.sha
     except hub_errors() as error:
         raise explain(error, repo, revision) from error
 
 
-def _read_config(repo: str, commit: str | None, stored_bytes: int) -> ModelShape:
-    """Read ``config.json`` from a folder that is removed: in the hub's cache, it alone would look
+def _read_config(
+    repo: str, commit: str | None, names: Sequence[str], stored_bytes: int
+) -> ModelShape:
+    """Read the configuration from a folder that is removed: in the hub's cache, it alone would look
     like a model without weights.
     """
     with TemporaryDirectory(prefix="replicore-") as folder:
-        huggingface_hub.hf_hub_download(
-            repo,
-            CONFIG,
-            revision=commit,
-            local_dir=folder,
-            endpoint=endpoint(),
-            etag_timeout=_TIMEOUT_S,
-        )
+        for name in names:
+            huggingface_hub.hf_hub_download(
+                repo,
+                name,
+                revision=commit,
+                local_dir=folder,
+                endpoint=endpoint(),
+                etag_timeout=_TIMEOUT_S,
+            )
         return read_config_shape(Path(folder), stored_bytes=stored_bytes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from replicore.models.anatomy import Anatomy
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
@@ -21,6 +23,7 @@ class ModelShape:
         weight_bytes: Bytes of all weights as stored.
         file_format: Of the weights: ``gguf``, or ``safetensors`` for a folder with ``config.json``;
             None for a model without files.
+        anatomy: What its parameters are, where that is known; see ``infer.anatomy_of``.
     """
 
     architecture: str
@@ -33,6 +36,7 @@ class ModelShape:
     max_model_len: int
     weight_bytes: int
     file_format: str | None = None
+    anatomy: Anatomy | None = None
 
     def kv_bytes_per_token(self, element_bytes: float = 2.0) -> int:
         """Return the KV cache of one token over all layers, in bytes.
