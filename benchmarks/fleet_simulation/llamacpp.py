@@ -1,0 +1,257 @@
+"""Real llama.cpp replicas next to simulated ones.
+
+Each layout is deployed once. A round begins with probes: one request at a time on every replica, of
+prompts of many lengths, and more of them with short prompts. The step is fitted to them
+(``fit.py``), and nothing else is. Then other loads are measured, and simulated with the same
+arrivals and lengths.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.fleet_simulation.fit import Probed, fit_steps
+from benchmarks.result_file import Row
+from replicore.engines.sim.steptime import StepTime
+from replicore.planner.simulate.fleet import simulate
+from replicore.planner.simulate.load import ClosedLoop, Load, OpenLoop, Requests
+from replicore.planner.simulate.model import FleetModel, ReplicaModel
+from replicore.planner.simulate.summary import summarise
+
+LAYOUTS = ((2, 1), (1, 2))
+SLOTS = 4
+# Of a step: what replicore starts llama.cpp with for four slots on one or two cores.
+BUDGET = 16
+POLICY = "least_work"
+PROBE_INPUTS = (16, 48, 96, 160, 240)
+_TIMEOUT_S = 60.0
+
+# Probes and cases in turn: a machine that others use too is not as fast all the time.
+ROUNDS = 3
+
+Record = Mapping[str, Any]
+Figures = dict[str, float]
+# Measured and simulated.
+Pair = tuple[Figures, Figures]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A load to be measured and simulated.
+
+    Attributes:
+        per_slot: Requests in flight over all slots of the layout; None for an open loop.
+        load: Of an open loop, its rate over the one that saturates the layout.
+    """
+
+    name: str
+    input_tokens: str
+    output_tokens: str
+    per_slot: float | None = None
+    load: float | None = None
+
+
+CASES = (
+    Case(name="half of the slots", input_tokens="96", output_tokens="48", per_slot=0.5),
+    Case(name="all slots", input_tokens="128", output_tokens="32", per_slot=1.0),
+    Case(name="twice the slots", input_tokens="64", output_tokens="64", per_slot=2.0),
+    Case(
+        name="lengths that vary",
+        input_tokens="uniform:32..192",
+        output_tokens="uniform:16..64",
+        per_slot=1.0,
+    ),
+    Case(name="poisson at 0.5", input_tokens="96", output_tokens="48", load=0.5),
+    Case(name="poisson at 0.75", input_tokens="96", output_tokens="48", load=0.75),
+)
+
+
+def llamacpp_rows(requests: int) -> Iterator[Row]:
+    """Measure and simulate; yield a row for each layout and case."""
+    for replicas, tp in LAYOUTS:
+        with deployed(replicas, tp) as url:
+            rounds = [measure(url, replicas, requests, seed=100 * one) for one in range(ROUNDS)]
+        layout = {"part": "llamacpp", "layout": f"{replicas}x{tp}", "requests": requests}
+        for case, pairs in zip(CASES, zip(*rounds, strict=True), strict=True):
+            yield {**layout, "case": case.name, **row_of(pairs)}
+
+
+def measure(url: str, replicas: int, requests: int, *, seed: int) -> list[Pair]:
+    """Return one round: what was measured of each case, and simulated from the round's probes."""
+    steps = fit_steps(probe(url, replicas, seed=seed), BUDGET)
+    print(json.dumps({"replicas": replicas, **asdict(steps)}), flush=True)
+    pairs = []
+    for number, case in enumerate(CASES):
+        arguments = _arguments(case, steps, replicas)
+        records = bench(url, *arguments, requests=requests, seed=seed + 20 + number)
+        pairs.append((measured_figures(records), simulated_figures(records, steps, replicas, case)))
+        print(json.dumps({"case": case.name, "pair": pairs[-1]}), flush=True)
+    return pairs
+
+
+def row_of(pairs: Sequence[Pair]) -> Row:
+    """Return the medians over the rounds, and every round's error."""
+    errors = {
+        name: [round(simulated[name] / measured[name] - 1, 4) for measured, simulated in pairs]
+        for name in pairs[0][0]
+    }
+    measured, simulated = (
+        {name: round(median(figures[name] for figures in side), 4) for name in errors}
+        for side in zip(*pairs, strict=True)
+    )
+    return {
+        "measured": measured,
+        "simulated": simulated,
+        "error_median": {name: median(each) for name, each in errors.items()},
+        "errors": errors,
+    }
+
+
+def measured_figures(records: Sequence[Record]) -> Figures:
+    begin_s = min(record["dispatched_s"] for record in records)
+    end_s = max(record["chunk_times_s"][-1] for record in records)
+    ttft = [record["chunk_times_s"][0] - record["dispatched_s"] for record in records]
+    tpot = [_tpot_s(record) for record in records if record["output_tokens"] > 1]
+    return {
+        "output_tokens_per_s": sum(one["output_tokens"] for one in records) / (end_s - begin_s),
+        "ttft_p50_s": float(np.percentile(ttft, 50)),
+        "ttft_p90_s": float(np.percentile(ttft, 90)),
+        "tpot_p50_s": median(tpot),
+    }
+
+
+def simulated_figures(
+    records: Sequence[Record], steps: StepTime, replicas: int, case: Case
+) -> Figures:
+    """Return the same figures of a simulated fleet with the same arrivals and lengths."""
+    requests = Requests(
+        input_tokens=np.array([record["input_tokens"] for record in records]),
+        output_tokens=np.array([record["output_tokens"] for record in records]),
+    )
+    found = summarise(simulate(fleet(steps, replicas), _load(records, replicas, case), requests))
+    return {
+        "output_tokens_per_s": found.output_tokens_per_s,
+        "ttft_p50_s": found.ttft.p50 or 0.0,
+        "ttft_p90_s": found.ttft.p90 or 0.0,
+        "tpot_p50_s": found.tpot.p50 or 0.0,
+    }
+
+
+def fleet(steps: StepTime, replicas: int) -> FleetModel:
+    replica = ReplicaModel(steps=steps, slots=SLOTS, token_budget=BUDGET)
+    return FleetModel(replicas=(replica,) * replicas, policy=POLICY)
+
+
+def _load(records: Sequence[Record], replicas: int, case: Case) -> Load:
+    if case.per_slot is not None:
+        return ClosedLoop(_in_flight(case.per_slot, replicas))
+    sent = np.array([record["dispatched_s"] for record in records])
+    return OpenLoop(sent - sent.min())
+
+
+def _in_flight(per_slot: float, replicas: int) -> int:
+    return round(per_slot * SLOTS * replicas)
+
+
+def _arguments(case: Case, steps: StepTime, replicas: int) -> list[str]:
+    """Return what ``replicore bench`` is told of a case."""
+    lengths = ["--input-tokens", case.input_tokens, "--output-tokens", case.output_tokens]
+    if case.per_slot is not None:
+        return [*lengths, "-c", str(_in_flight(case.per_slot, replicas))]
+    same = Requests.same(
+        400, input_tokens=int(case.input_tokens), output_tokens=int(case.output_tokens)
+    )
+    full = summarise(simulate(fleet(steps, replicas), ClosedLoop(SLOTS * replicas), same))
+    rate = (case.load or 0.0) * full.requests_per_s
+    return [*lengths, "--arrivals", f"poisson:{rate:.3f}"]
+
+
+# the machine
+
+
+@contextmanager
+def deployed(replicas: int, tp: int) -> Iterator[str]:
+    """Serve the embedded model; yield the gateway's URL."""
+    settings = [
+        *("engine.kind=llamacpp", f"layout.batch_size={SLOTS}", "layout.max_model_len=512"),
+        *(f"gateway.policy={POLICY}", "gateway.queue_timeout=300s"),
+    ]
+    argv = [sys.executable, "-m", "replicore", "up", "--name", "fleet", "--port", "0"]
+    argv += ["--replicas", str(replicas), "--tp", str(tp)]
+    argv += [word for setting in settings for word in ("--set", setting)]
+    with (
+        tempfile.TemporaryDirectory() as state,
+        (Path(state) / "stderr").open("w+") as errors,
+        subprocess.Popen(
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "REPLICORE_STATE_DIR": state},
+        ) as process,
+    ):
+        try:
+            line = process.stdout.readline() if process.stdout is not None else ""
+            if not line.startswith("ready "):
+                raise SystemExit(Path(errors.name).read_text())
+            yield line.split()[1].removesuffix("/v1")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(_TIMEOUT_S)
+
+
+def bench(url: str, *arguments: str, requests: int, seed: int) -> list[Record]:
+    """Measure a load; return the records of all of its requests."""
+    with tempfile.TemporaryDirectory() as folder:
+        records = Path(folder) / "records.jsonl"
+        argv = [sys.executable, "-m", "replicore", "bench", "--url", url, *arguments]
+        argv += ["-n", str(requests), "--warmup", "0", "--seed", str(seed), "--no-calibrate"]
+        argv += ["-o", str(Path(folder) / "result.json"), "--records", str(records)]
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        found = [json.loads(line) for line in records.read_text().splitlines()]
+    failed = [record["failure"] for record in found if record["failure"] is not None]
+    if failed:
+        raise SystemExit(f"{len(failed)} requests failed, the first one with {failed[0]}")
+    return sorted(found, key=lambda record: float(record["dispatched_s"]))
+
+
+def probe(url: str, replicas: int, *, seed: int) -> Iterator[Probed]:
+    """Yield what the fit goes by."""
+    for number, tokens in enumerate(PROBE_INPUTS, seed):
+        alone = ["--input-tokens", str(tokens), "--output-tokens", "24", "-c", str(replicas)]
+        for record in bench(url, *alone, requests=4 * replicas, seed=number):
+            ttft_s = record["chunk_times_s"][0] - record["dispatched_s"]
+            yield _probed(record, decoding=1, ttft_s=ttft_s)
+    for number, decoding in enumerate((2, SLOTS), seed + 10):
+        together = ["--input-tokens", "8", "--output-tokens", "96", "-c", str(decoding * replicas)]
+        for record in bench(url, *together, requests=3 * decoding * replicas, seed=number):
+            yield _probed(record, decoding=decoding)
+
+
+def _probed(record: Record, *, decoding: int, ttft_s: float | None = None) -> Probed:
+    return Probed(
+        input_tokens=record["input_tokens"],
+        output_tokens=record["output_tokens"],
+        decoding=decoding,
+        gap_s=float(np.median(np.diff(record["chunk_times_s"]))),
+        ttft_s=ttft_s,
+    )
+
+
+def _tpot_s(record: Record) -> float:
+    times: Sequence[float] = record["chunk_times_s"]
+    gaps: int = record["output_tokens"] - 1
+    return (times[-1] - times[0]) / gaps
