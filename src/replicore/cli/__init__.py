@@ -24,6 +24,7 @@ COMMANDS = {
     "demo": "replicore.cli.demo:demo",
     "init": "replicore.cli.init:init_command",
     "doctor": "replicore.cli.doctor:doctor",
+    "plan": "replicore.cli.plan:plan",
     "compile": "replicore.cli.compile:compile_command",
     "artefacts": "replicore.cli.artefacts:artefacts",
     "up": "replicore.cli.deploy:up",
@@ -41,6 +42,7 @@ COMMANDS = {
     "bench llmperf": "replicore.cli.llmperf:llmperf",
     "bench llm-correctness": "replicore.cli.llmperf:llm_correctness",
     "sweep": "replicore.cli.sweep:sweep",
+    "tune": "replicore.cli.tune:tune",
     "compare": "replicore.cli.compare:compare",
     "sim": "replicore.cli.sim:sim",
 }

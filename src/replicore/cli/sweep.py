@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,14 +13,13 @@ import typer
 import uvloop
 
 from replicore import __version__
-from replicore.bench.load.workload import Lengths, Workload
 from replicore.bench.results import write_file
 from replicore.bench.stats.summary import Objectives
 from replicore.bench.sweep.conditions import conditions_of
 from replicore.bench.sweep.document import sweep_document
 from replicore.bench.sweep.entries import Begun
 from replicore.bench.sweep.findings import Findings, find
-from replicore.bench.sweep.journal import NAME, Journal, opened
+from replicore.bench.sweep.journal import Journal, opened
 from replicore.bench.sweep.measuring import LoadClient, RunFiles
 from replicore.bench.sweep.page import sweep_page
 from replicore.bench.sweep.plan import (
@@ -38,17 +35,14 @@ from replicore.bench.sweep.runner import Sweeper
 from replicore.bench.sweep.serving import Serving, swept_spec
 from replicore.cli.compile import compile_if_needed
 from replicore.cli.download import shown_download
-from replicore.cli.serving import StopSignals
+from replicore.cli.journalled import default_folder, now, timeout_s, until_stopped, workload_of
 from replicore.cli.settings import Set, settings_given
 from replicore.cli.sweep_view import SweepView, print_findings
 from replicore.deploy.deployment import prepare
 from replicore.deploy.state import state_root
-from replicore.errors import INTERRUPTED_EXIT_CODE, ConfigError, ReplicoreError
+from replicore.errors import INTERRUPTED_EXIT_CODE, ReplicoreError
 from replicore.hardware.machine import Machine
 from replicore.spec import Spec, load_spec
-from replicore.units import parse_duration
-
-_RESULTS = Path("results")
 
 SpecPath = Annotated[
     Path | None, typer.Argument(metavar="SPEC", help="What is deployed, and the workload.")
@@ -119,8 +113,8 @@ def sweep(
     loaded = load_spec(spec, environ=os.environ, overrides=overrides)
     view = SweepView()
     client = LoadClient(
-        workload=_workload(loaded, ignore_eos=ignore_eos),
-        timeout=_seconds(timeout),
+        workload=workload_of(loaded, ignore_eos=ignore_eos),
+        timeout=timeout_s(timeout),
         processes=processes,
         console=view.console,
     )
@@ -128,7 +122,7 @@ def sweep(
     chosen = serving.candidates() if layouts.strip() == AUTO else parse_layouts(layouts)
     plan = _plan(loaded, chosen, concurrency, repeats=repeats, scaling=scaling)
     _check(plan, serving, compile_missing=compile_)
-    folder = output or _default_folder(loaded.name, resume=resume)
+    folder = output or default_folder("sweep", loaded.name, resume=resume)
     begun = _begun(loaded, machine, client, plan)
     with opened(folder, begun, resume=resume) as journal:
         plan = plan.with_seed(journal.kept.begun.seed)
@@ -153,22 +147,6 @@ def _serving(spec: Spec) -> tuple[Serving, Machine]:
     with shown_download() as progress:
         prepared = prepare(swept_spec(spec), progress=progress)
     return Serving(prepared, state_root()), prepared.machine
-
-
-def _workload(spec: Spec, *, ignore_eos: bool) -> Workload:
-    lengths = spec.workload
-    return Workload(
-        input_tokens=Lengths(lengths.input_tokens.mean, lengths.input_tokens.stddev),
-        output_tokens=Lengths(lengths.output_tokens.mean, lengths.output_tokens.stddev),
-        ignore_eos=ignore_eos,
-    )
-
-
-def _seconds(timeout: str) -> float:
-    try:
-        return parse_duration(timeout)
-    except ConfigError as error:
-        raise ConfigError(f"--timeout: {error.message}") from None
 
 
 def _plan(
@@ -209,30 +187,8 @@ def _begun(spec: Spec, machine: Machine, client: LoadClient, plan: SweepPlan) ->
         processes=client.processes,
         replicore=__version__,
     )
-    started_at = _now().isoformat(timespec="seconds")
+    started_at = now().isoformat(timespec="seconds")
     return Begun(name=spec.name, seed=plan.seed, started_at=started_at, conditions=conditions)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).astimezone()
-
-
-def _default_folder(name: str, *, resume: bool) -> Path:
-    """Return a new folder, or the one whose journal of this name was written last.
-
-    Raises:
-        ConfigError: There is none to go on with.
-    """
-    if not resume:
-        return _RESULTS / f"sweep-{name}-{_now():%Y%m%dT%H%M%S}"
-    journals = _RESULTS.glob(f"sweep-{name}-*/{NAME}")
-    newest = max(journals, key=lambda path: path.stat().st_mtime, default=None)
-    if newest is None:
-        raise ConfigError(
-            f"--resume: there is no sweep of {name} under {_RESULTS}",
-            hint="-o names its folder; without --resume a new one begins",
-        )
-    return newest.parent
 
 
 def _sweep(
@@ -254,31 +210,7 @@ def _sweep(
         keep=files.keep,
         watch=view,
     )
-    return uvloop.run(_until_stopped(sweeper, serving))
-
-
-async def _until_stopped(sweeper: Sweeper, serving: Serving) -> bool:
-    task = asyncio.create_task(sweeper.run())
-    StopSignals(_Stop(task, serving))
-    try:
-        await task
-    except asyncio.CancelledError:
-        return True
-    return False
-
-
-class _Stop:
-    """What the first and the second Ctrl-C do."""
-
-    def __init__(self, task: asyncio.Task[None], serving: Serving) -> None:
-        self._task = task
-        self._serving = serving
-
-    def ask_to_stop(self) -> None:
-        self._task.cancel()
-
-    def kill(self) -> None:
-        self._serving.kill()
+    return uvloop.run(until_stopped(sweeper.run(), serving.kill))
 
 
 def _findings(spec: Spec, plan: SweepPlan, journal: Journal) -> Findings:

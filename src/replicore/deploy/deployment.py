@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from replicore.cores import NO_CORES, CoreRange
 from replicore.deploy.layout import Layout, choose_layout
+from replicore.deploy.picking import Fitting, NoPick, Pick
 from replicore.deploy.ports import HOST
 from replicore.deploy.state import Claims, DeploymentFolder
 from replicore.engines.create import create_engine
@@ -156,11 +159,13 @@ def _model(spec: Spec, engine: Engine, progress: Progress | None, *, outline: bo
     return resolve(spec.model, cache=cache_folder(), progress=progress)
 
 
-def lay_out(prepared: Prepared, *, taken: CoreRange = NO_CORES) -> Deployment:
+def lay_out(prepared: Prepared, *, taken: CoreRange = NO_CORES, predict: bool = True) -> Deployment:
     """Choose the layout.
 
     Args:
         taken: Cores to leave alone.
+        predict: Ask the planner where the spec leaves a choice; otherwise the rule chooses, which
+            fills the machine.
 
     Raises:
         InfeasiblePlan: Nothing does what the spec asks for.
@@ -173,6 +178,7 @@ def lay_out(prepared: Prepared, *, taken: CoreRange = NO_CORES) -> Deployment:
         legal_tp=prepared.legal_tp,
         memory_bytes=lambda **sizes: engine.memory_bytes(shape, **sizes),
         taken=taken,
+        advise=partial(_ask_planner, prepared) if predict else None,
     )
     return Deployment(
         name=prepared.spec.name,
@@ -182,6 +188,12 @@ def lay_out(prepared: Prepared, *, taken: CoreRange = NO_CORES) -> Deployment:
         model=prepared.model,
         layout=layout,
     )
+
+
+def _ask_planner(prepared: Prepared, fitting: Fitting) -> Pick | NoPick:
+    planner = import_module("replicore.deploy.auto")  # slow to import, and seldom needed
+    answer: Pick | NoPick = planner.advise(prepared, fitting)
+    return answer
 
 
 def plan_deployment(

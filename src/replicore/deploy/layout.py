@@ -1,22 +1,24 @@
 """The layout of a deployment: how many replicas, on how many cores each, and on which.
 
-What the spec leaves open ("auto") is chosen by rule, not by prediction:
+A layout fits when there are cores in the right places, when no more of them are busy than the
+machine allows, and when there is memory for every replica.
+
+What the spec leaves open ("auto") an adviser picks among the layouts that fit (``picking.py``). A
+rule does where there is none, or it cannot tell:
 
 - replicas and tp open: the smallest legal tp that one replica fits in, then all replicas that fit;
 - replicas open: all that fit;
 - tp open: the largest legal tp that so many replicas fit with, for no core is left idle then.
-
-A layout fits when there are cores in the right places, when no more of them are busy than the
-machine allows, and when there is memory for every replica.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replicore.cores import NO_CORES, CoreRange
+from replicore.deploy.picking import Adviser, Fitting, Pick
 from replicore.deploy.placement import describe_size, place
 from replicore.deploy.room import (
     ReplicaMemory,
@@ -73,6 +75,7 @@ def choose_layout(
     legal_tp: tuple[int, ...],
     memory_bytes: ReplicaMemory,
     taken: CoreRange = NO_CORES,
+    advise: Adviser | None = None,
 ) -> Layout:
     """Return the layout that the spec asks for on this machine.
 
@@ -80,6 +83,7 @@ def choose_layout(
         legal_tp: The degrees that machine, model and engine allow, ascending.
         memory_bytes: What one replica needs.
         taken: Cores that other deployments hold.
+        advise: Chooses where the spec leaves a choice; None leaves that to the rule.
 
     Raises:
         InfeasiblePlan: Nothing does what was asked; the message says what would fit.
@@ -94,12 +98,12 @@ def choose_layout(
         max_model_len=_max_model_len(wanted, shape),
     )
     _check_some_core_is_free(room)
-    replicas, tp = _choose_size(wanted, room, shape)
+    picked = _choose_size(wanted, room, shape, advise)
     return Layout(
-        ranges=place(replicas, tp, machine, within=room.free),
+        ranges=place(picked.replicas, picked.tp, machine, within=room.free),
         batch_size=room.batch_size,
         max_model_len=room.max_model_len,
-        reason=_reason(wanted, room, replicas, tp),
+        reason=_reason(wanted, room, picked),
     )
 
 
@@ -134,16 +138,39 @@ def _check_some_core_is_free(room: Room) -> None:
         )
 
 
-def _choose_size(wanted: LayoutSpec, room: Room, shape: ModelShape) -> tuple[int, int]:
-    """Return replicas and tp."""
+def _choose_size(wanted: LayoutSpec, room: Room, shape: ModelShape, advise: Adviser | None) -> Pick:
+    fitting = _fitting(wanted, room, shape)
+    ruled = _by_rule(wanted, room, fitting)
+    if advise is None or fitting.only_one:
+        return ruled
+    advised = advise(fitting)
+    if isinstance(advised, Pick):
+        return advised
+    return replace(ruled, why=f"{ruled.why}, by rule: {advised.why}")
+
+
+def _fitting(wanted: LayoutSpec, room: Room, shape: ModelShape) -> Fitting:
     options = _tp_options(wanted, room, shape)
-    at_least = 1 if wanted.replicas == "auto" else wanted.replicas
-    fitting = [tp for tp in options if room.count(tp) >= at_least]
-    if not fitting:
+    only = None if wanted.replicas == "auto" else wanted.replicas
+    at_least = only or 1
+    degrees = {tp: count for tp in options if (count := room.count(tp)) >= at_least}
+    if not degrees:
         raise InfeasiblePlan(explain_limit(at_least, options, room))
-    if wanted.replicas == "auto":
-        return room.count(fitting[0]), fitting[0]
-    return wanted.replicas, fitting[-1]
+    return Fitting(
+        degrees=degrees,
+        replicas=only,
+        batch_size=room.batch_size,
+        max_model_len=room.max_model_len,
+    )
+
+
+def _by_rule(wanted: LayoutSpec, room: Room, fitting: Fitting) -> Pick:
+    smallest, largest = min(fitting.degrees), max(fitting.degrees)
+    if fitting.replicas is None:
+        tp, replicas = smallest, fitting.degrees[smallest]
+    else:
+        tp, replicas = largest, fitting.replicas
+    return Pick(replicas=replicas, tp=tp, why=_why(wanted, room, replicas, tp))
 
 
 def _tp_options(wanted: LayoutSpec, room: Room, shape: ModelShape) -> Sequence[int]:
@@ -181,9 +208,10 @@ def _list_degrees(degrees: tuple[int, ...]) -> str:
     return ", ".join(str(degree) for degree in degrees)
 
 
-def _reason(wanted: LayoutSpec, room: Room, replicas: int, tp: int) -> str:
+def _reason(wanted: LayoutSpec, room: Room, picked: Pick) -> str:
+    tp = picked.tp
     usable = f"{pluralize(len(room.free), 'core')} {'is' if len(room.free) == 1 else 'are'} usable"
-    parts = [_why(wanted, room, replicas, tp), usable]
+    parts = [picked.why, usable]
     if room.machine.core_limit < len(room.machine.cores):
         parts.append(f"the CPU quota allows {room.machine.core_limit} busy at once")
     if room.strangers:
@@ -192,7 +220,7 @@ def _reason(wanted: LayoutSpec, room: Room, replicas: int, tp: int) -> str:
         parts.append(f"tp {tp} is unverified on {room.machine.name}")
     if wanted.replicas == "auto" and room.count_by_memory(tp) < room.count_by_cores(tp):
         parts.append(f"{readable(room.machine.memory_bytes)} of memory is available")
-    return f"{describe_size(replicas, tp)}: {'; '.join(parts)}"
+    return f"{describe_size(picked.replicas, tp)}: {'; '.join(parts)}"
 
 
 def _why(wanted: LayoutSpec, room: Room, replicas: int, tp: int) -> str:

@@ -191,7 +191,7 @@ class Anatomy:
         quantised = tuple((name, weight_bytes_per_param) for name in MATRICES)
         return WeightFormat(plain=self.weights.plain, quantised=quantised)
 
-    def read_parameters(self, batch: int, tp: int = 1) -> float:
+    def read_parameters(self, batch: float, tp: int = 1) -> float:
         """Return the parameters that a decode step of ``batch`` sequences reads on one rank.
 
         Of E experts the expected distinct ones, E (1 - (1 - k / E)^B), in each layer; of the
@@ -199,14 +199,14 @@ class Anatomy:
         """
         return sum(self._read(part, batch, tp) for part in self.parts)
 
-    def read_bytes(
-        self, batch: int, tp: int = 1, weight_bytes_per_param: float | None = None
+    def bytes_read(
+        self, batch: float, tp: int = 1, weight_bytes_per_param: float | None = None
     ) -> float:
         """Return the bytes of :meth:`read_parameters`; see :meth:`rank_weight_bytes`."""
         weights = self.format_with(weight_bytes_per_param)
         return sum(self._read(p, batch, tp) * weights.bytes_of(p.name) for p in self.parts)
 
-    def _read(self, part: Part, batch: int, tp: int) -> float:
+    def _read(self, part: Part, batch: float, tp: int) -> float:
         rank = part.parameters * part.share(tp)
         if part.lookup:
             return min(rank, batch * self.hidden * part.share(tp))

@@ -110,6 +110,8 @@ def _try_cache(source: HubSource, revision: str | None) -> tuple[Path, str] | No
 
 
 def _from_cache(source: HubSource, revision: str | None) -> tuple[Path, str]:
+    if not _has_folder(source.repo):
+        raise not_cached(source.repo, revision)
     try:
         folder = _cached_snapshot(source.repo, revision, ())
         files = choose_files(_cached_names(source.repo, folder), source.pick, where=source.repo)
@@ -117,6 +119,15 @@ def _from_cache(source: HubSource, revision: str | None) -> tuple[Path, str]:
     except hub_errors() as error:
         raise not_cached(source.repo, revision) from error
     return _located(folder, files)
+
+
+def _has_folder(repo: str) -> bool:
+    """Whether the cache has anything of a repository.
+
+    huggingface_hub would say so too, but takes half a second to import what it does that with.
+    """
+    cache = Path(huggingface_hub.constants.HF_HUB_CACHE)
+    return (cache / f"models--{repo.replace('/', '--')}").is_dir()
 
 
 def _cached_snapshot(repo: str, revision: str | None, names: Iterable[str]) -> Path:

@@ -136,9 +136,10 @@ class Part:
         """Return which share of the part one of ``tp`` ranks keeps."""
         return 1 / tp if self.ways is None else -(-self.ways // tp) / self.ways
 
-    def read_share(self, batch: int) -> float:
+    def read_share(self, batch: float) -> float:
         """Return which share of the part a step of ``batch`` tokens reads.
 
         1 - (1 - per_token / of)^batch, the expected share of pieces that any token uses.
         """
-        return 1.0 - (1.0 - self.per_token / self.of) ** batch
+        unused: float = (1.0 - self.per_token / self.of) ** batch
+        return 1.0 - unused

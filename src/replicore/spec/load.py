@@ -30,6 +30,7 @@ OTHER_VARIABLES = frozenset(
     {
         "REPLICORE_STATE_DIR",
         "REPLICORE_CACHE_DIR",
+        "REPLICORE_CALIBRATIONS_DIR",
         "REPLICORE_DEBUG",
         # In the environment of every process that a deployment starts.
         "REPLICORE_DEPLOYMENT",

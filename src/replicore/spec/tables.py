@@ -88,8 +88,11 @@ class ModelSpec(Table):
 class LayoutSpec(Table):
     """How the machine's cores are split: `replicas` copies of the model, each on `tp` cores.
 
-    `"auto"` takes the smallest legal `tp` whose memory fits, and as many replicas as cores allow.
-    With a fixed number of replicas, `tp = "auto"` takes the largest that fits: no core stays idle.
+    `"auto"` takes what the planner expects most of, among the layouts that fit into what is free:
+    the most output tokens per second under `[workload]`, within the limits of `[slo]`. Without
+    `workload.concurrency` every slot is taken to have a request. Where nothing is known of the
+    device it takes the smallest legal `tp` whose memory fits, and as many replicas as cores allow;
+    with a fixed number of replicas the largest `tp`.
     """
 
     replicas: Count = Field("auto", description="Independent copies of the model.")

@@ -198,11 +198,11 @@ def test_quantised_weights_leave_embedding_head_and_norms_as_they_are() -> None:
     assert small().rank_weight_bytes(1, 4.0) == 4 * small().parameters
 
 
-def test_read_bytes_are_read_parameters_in_their_format() -> None:
-    assert small().read_bytes(1) == 2 * small().read_parameters(1)
+def test_bytes_read_are_read_parameters_in_their_format() -> None:
+    assert small().bytes_read(1) == 2 * small().read_parameters(1)
     # All but the head's 80, the norms' 40 and a row of the embedding
     matrices = small().read_parameters(1) - 128
-    assert small().read_bytes(1, 1, 0.5) == 2 * 128 + matrices / 2
+    assert small().bytes_read(1, 1, 0.5) == 2 * 128 + matrices / 2
 
 
 def test_flops_are_twice_the_parameters_that_are_multiplied() -> None:

@@ -16,7 +16,11 @@ from replicore.bench.stats.summary import Rate, Window
 from replicore.bench.sweep.plan import Point
 from replicore.errors import UndefinedMetric
 
-SCHEMA = "replicore-sweep-journal/1"
+SWEEP = "replicore-sweep-journal/1"
+TUNING = "replicore-tune-journal/1"
+
+# What a journal of a schema is of, for people.
+_WORDS = {SWEEP: "a sweep", TUNING: "a tuning"}
 
 # A microsecond is less than any clock of ours is good for, and a third of the digits.
 _DIGITS = 6
@@ -31,11 +35,15 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", tag_field="e
             compared with them.
     """
 
-    schema: str = SCHEMA
+    schema: str = SWEEP
     name: str
     seed: int
     started_at: str
     conditions: dict[str, str]
+
+    @property
+    def what(self) -> str:
+        return _WORDS.get(self.schema, "another kind")
 
 
 class Latencies(msgspec.Struct, frozen=True, kw_only=True):

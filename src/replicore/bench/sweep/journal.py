@@ -1,5 +1,7 @@
 """A sweep's journal: one JSON object a line, each on the disk before the next run begins.
 
+``replicore tune`` keeps one too, under a schema of its own.
+
 A line that was cut by a crash is the last one; it is dropped, and its run is made again.
 """
 
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from replicore.bench.sweep.entries import SCHEMA, Begun, Entry, Failed, Run
+from replicore.bench.sweep.entries import Begun, Entry, Failed, Run
 from replicore.bench.sweep.plan import Point
 from replicore.errors import ConfigError, ReplicoreError
 from replicore.wording import pluralize, shortened
@@ -99,14 +101,14 @@ def opened(folder: Path, begun: Begun, *, resume: bool) -> Iterator[Journal]:
 
 def _begin_or_resume(fd: int, path: Path, begun: Begun, *, resume: bool) -> Kept:
     data = _whole_lines(fd)
-    kept = _parse(data, path) if data else Kept(begun=begun)
+    kept = _parse(data, path, begun) if data else Kept(begun=begun)
     if not data or (not resume and not kept.runs):
         os.ftruncate(fd, 0)
         _write(fd, begun)
         return Kept(begun=begun)
     if not resume:
         raise ConfigError(
-            f"{path} has a sweep of {pluralize(len(kept.runs), 'run')} already",
+            f"{path} has {begun.what} of {pluralize(len(kept.runs), 'run')} already",
             hint="--resume goes on with it; -o names another folder",
         )
     _check_same(begun.conditions, kept.begun.conditions, path)
@@ -122,28 +124,30 @@ def _whole_lines(fd: int) -> bytes:
     return whole
 
 
-def _parse(data: bytes, path: Path) -> Kept:
+def _parse(data: bytes, path: Path, begun: Begun) -> Kept:
     kept: Kept | None = None
     decoder = msgspec.json.Decoder(Entry)
     for number, line in enumerate(data.splitlines(), start=1):
         try:
             entry = decoder.decode(line)
         except msgspec.DecodeError as error:
-            raise ReplicoreError(f"{path}: line {number} is no entry of a sweep: {error}") from None
+            raise ReplicoreError(
+                f"{path}: line {number} is no entry of {begun.what}: {error}"
+            ) from None
         if kept is None:
-            kept = Kept(begun=_first(entry, path))
+            kept = Kept(begun=_first(entry, path, begun))
         else:
             kept.add(entry)
     if kept is None:
-        raise ReplicoreError(f"{path}: the journal is empty; a sweep's first line says what it is")
+        raise ReplicoreError(f"{path}: the journal is empty; its first line says what it is of")
     return kept
 
 
-def _first(entry: Entry, path: Path) -> Begun:
-    if not isinstance(entry, Begun) or entry.schema != SCHEMA:
+def _first(entry: Entry, path: Path, begun: Begun) -> Begun:
+    if not isinstance(entry, Begun) or entry.schema != begun.schema:
         raise ReplicoreError(
-            f"{path}: line 1 does not begin a sweep of the schema {SCHEMA}; "
-            "a sweep can be resumed by the version that began it"
+            f"{path}: line 1 does not begin {begun.what} of the schema {begun.schema}; "
+            "it can be resumed by the command and the version that began it"
         )
     return entry
 
@@ -155,7 +159,7 @@ def _check_same(now: Mapping[str, str], then: Mapping[str, str], path: Path) -> 
             raise ConfigError(
                 f"{path} was measured with {key} = {shortened(then.get(key, 'unset'))}, now it is "
                 f"{shortened(now.get(key, 'unset'))}; runs of both cannot be compared",
-                hint="set it back, or begin another sweep with -o",
+                hint="set it back, or begin anew with -o",
             )
 
 
@@ -172,7 +176,8 @@ def _lock(fd: int, path: Path) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise ReplicoreError(
-            f"{path} is being written by another sweep; wait for it, or name another folder with -o"
+            f"{path} is being written by another process; wait for it, or name another folder "
+            "with -o"
         ) from None
 
 

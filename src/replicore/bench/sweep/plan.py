@@ -179,15 +179,24 @@ def parse_concurrencies(text: str) -> tuple[int, ...]:
     Raises:
         ConfigError: One is not a number of at least 1, or is named twice.
     """
+    return parse_counts("--concurrency", text, of="requests in flight")
+
+
+def parse_counts(flag: str, text: str, *, of: str) -> tuple[int, ...]:
+    """Return the numbers of something that the value of a flag lists, ascending.
+
+    Raises:
+        ConfigError: One is not a number of at least 1, or is named twice.
+    """
     parts = [part.strip() for part in text.split(",")]
     for part in parts:
         if not part.isascii() or not part.isdigit() or not 1 <= int(part) <= 1_000_000:
             raise ConfigError(
-                f"--concurrency: {quoted(part)} is no number of requests in flight; "
+                f"{flag}: {quoted(part)} is no number of {of}; "
                 "write whole numbers from 1 to 1000000, such as 1,4,8"
             )
     numbers = [int(part) for part in parts]
-    _refuse_twice("--concurrency", text, [str(number) for number in numbers])
+    _refuse_twice(flag, text, [str(number) for number in numbers])
     return tuple(sorted(numbers))
 
 

@@ -110,9 +110,10 @@ class Sweeper:
         """Visit every layout, as often as the plan says; one that fails is not visited again."""
         for visit in self._plan.visits(self._journal.kept.runs.keys()):
             if visit.layout not in self._given_up:
-                await self._visit(visit)
+                await self.visit(visit)
 
-    async def _visit(self, visit: Visit) -> None:
+    async def visit(self, visit: Visit) -> None:
+        """Deploy a layout and make the runs of the visit; a layout that fails is written down."""
         self._watch.starting(visit)
         try:
             async with self._serve(visit.layout) as served:

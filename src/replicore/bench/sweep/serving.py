@@ -16,6 +16,7 @@ from pathlib import Path
 
 from replicore.bench.sweep.candidates import choose_layouts
 from replicore.bench.sweep.plan import SweptLayout
+from replicore.cores import CoreRange
 from replicore.deploy.deployment import Prepared, lay_out, lay_out_and_claim
 from replicore.deploy.private import private
 from replicore.deploy.provision import check_provided
@@ -87,18 +88,23 @@ class Serving:
         Raises:
             InfeasiblePlan: There is none.
         """
-        with Claims(self._root) as claims:
-            taken = claims.taken(self._prepared.machine.kind)
+        taken = self.taken()
         fitting: dict[int, int] = {}
         for tp in self._prepared.legal_tp:
             try:
-                found = lay_out(self._prepared_with(replicas="auto", tp=tp), taken=taken)
+                open_spec = self._prepared_with(replicas="auto", tp=tp)
+                found = lay_out(open_spec, taken=taken, predict=False)
             except InfeasiblePlan:
                 continue
             fitting[tp] = found.layout.replicas
         if not fitting:
             lay_out(self._prepared_with(replicas="auto", tp="auto"), taken=taken)  # says why
         return choose_layouts(fitting)
+
+    def taken(self) -> CoreRange:
+        """Return the cores that deployments hold which run now."""
+        with Claims(self._root) as claims:
+            return claims.taken(self._prepared.machine.kind)
 
     @asynccontextmanager
     async def serve(self, layout: SweptLayout) -> AsyncIterator[Served]:

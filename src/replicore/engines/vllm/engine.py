@@ -25,6 +25,7 @@ from replicore.files import cache_folder
 from replicore.hardware.cpu import CpuHardware
 from replicore.hardware.cuda import CudaHardware
 from replicore.hardware.cuda_planned import planned_devices
+from replicore.hardware.devices import find_device
 from replicore.hardware.machine import Machine
 from replicore.models.shape import ModelShape
 from replicore.spec import EngineSpec, VllmSpec
@@ -103,7 +104,10 @@ class Vllm:
         if vllm.devices is None:
             return self._cuda.detect()
         return planned_devices(
-            vllm.devices, memory_fraction=vllm.memory_fraction, sharing=vllm.replicas_per_device
+            vllm.devices,
+            memory_fraction=vllm.memory_fraction,
+            sharing=vllm.replicas_per_device,
+            find=find_device,
         )
 
     def legal_tp(self, machine: Machine, shape: ModelShape) -> tuple[int, ...]:

@@ -116,7 +116,7 @@ def test_runs_under_other_conditions_are_not_mixed(
 def test_two_sweeps_cannot_write_one_journal(tmp_path: Path) -> None:
     with (
         opened(tmp_path, begun(), resume=False),
-        pytest.raises(ReplicoreError, match="is being written by another sweep"),
+        pytest.raises(ReplicoreError, match="is being written by another process"),
         opened(tmp_path, begun(), resume=True),
     ):
         pass

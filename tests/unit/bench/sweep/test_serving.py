@@ -27,6 +27,13 @@ def test_candidates_use_all_cores(tmp_path: Path) -> None:
     assert [str(one) for one in serving(tmp_path).candidates()] == ["4x1", "2x2", "1x4"]
 
 
+def test_candidates_use_all_cores_where_the_workload_has_one_user(tmp_path: Path) -> None:
+    # a model of 9 heads, so that tp 1 alone is legal
+    keys = {"engine__sim__profile": "cpu", "workload__concurrency": "1"}
+
+    assert [str(one) for one in serving(tmp_path, **keys).candidates()] == ["4x1"]
+
+
 def test_candidates_are_within_the_cores_of_the_spec(tmp_path: Path) -> None:
     found = serving(tmp_path, layout__cores="0-1").candidates()
 

@@ -1,0 +1,1 @@
+"""How few runs `replicore tune` needs; `python -m benchmarks.tune` runs all of it."""

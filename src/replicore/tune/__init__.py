@@ -1,0 +1,1 @@
+"""Predict, measure, correct, plan again: the layout to use, in few runs."""

@@ -1,0 +1,1 @@
+"""What the cores of this machine can do: memory bandwidth, arithmetic, collectives."""
