@@ -18,8 +18,17 @@ from typing import Any
 
 from benchmarks.planner import bars, memory, neuron, offline, openloop, whatif
 from benchmarks.planner.decisions import decisions
-from benchmarks.planner.online import coverage, cross_validated, figures, fitted, kind_of, predict
+from benchmarks.planner.online import (
+    Prediction,
+    coverage,
+    cross_validated,
+    figures,
+    fitted,
+    kind_of,
+    predict,
+)
 from benchmarks.planner.rows import Row, read_rows, read_values
+from benchmarks.planner.splits import folds
 from benchmarks.planner.tables import coverage_lines, decision_lines, error_lines, others_lines
 from benchmarks.result_file import write_result
 
@@ -110,31 +119,49 @@ def closed_loop_report(rows: Sequence[Row], given: Sequence[Row] | None) -> Repo
     """
     answered = [row for row in rows if row.observation is not None]
     of_corpus = [row for row in answered if given is not None or row.table == "A"]
-    dense = [row for row in of_corpus if kind_of(row) == "dense"]
     if given is None:
         return {
             "coverage": coverage(rows),
             "errors": cross_validated(of_corpus),
-            "decisions": decisions(dense),
+            "decisions": decisions(_dense(of_corpus)),
         }
-    known = calibration_for(answered, given)
-    predictions = predict(fitted(known), answered) if answered else []
+    known = [row for row in given if row.observation is not None]
+    new, repeated = _apart(answered, known)
     return {
         "coverage": coverage(rows),
         "calibrated_on": len(known),
-        "errors": figures("given calibration", predictions),
-        "decisions": decisions(dense, known) if known else [],
+        "also calibrated on": len(repeated),
+        "errors": figures("given calibration", _predicted(new, repeated, known)),
+        "decisions": decisions(_dense(new), known) if new else decisions(_dense(repeated)),
     }
 
 
-def calibration_for(rows: Sequence[Row], given: Sequence[Row]) -> list[Row]:
-    """Return the given rows that can be calibrated on and are none of those to predict."""
+def _dense(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if kind_of(row) == "dense"]
+
+
+def _apart(rows: Sequence[Row], known: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Return the rows that are not calibrated on, and those that are."""
+    seen = {_identity(row.values) for row in known}
+    new = [row for row in rows if _identity(row.values) not in seen]
+    return new, [row for row in rows if _identity(row.values) in seen]
+
+
+def _predicted(
+    new: Sequence[Row], repeated: Sequence[Row], known: Sequence[Row]
+) -> list[Prediction]:
+    """Predict new rows from all that are known; repeated ones, by fifths, from the others."""
+    found = predict(fitted(known), new) if new else []
+    for _, held_out in folds(repeated):
+        if held_out:
+            found += predict(fitted(calibration_for(held_out, known)), held_out)
+    return found
+
+
+def calibration_for(rows: Sequence[Row], known: Sequence[Row]) -> list[Row]:
+    """Return the known rows that are none of those to predict."""
     predicted = {_identity(row.values) for row in rows}
-    return [
-        row
-        for row in given
-        if row.observation is not None and _identity(row.values) not in predicted
-    ]
+    return [row for row in known if _identity(row.values) not in predicted]
 
 
 def _identity(values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -18,6 +18,17 @@ import replicore
 ROOT = Path(replicore.__file__).parent
 
 PURE = [
+    "tune/budget.py",
+    "tune/refit.py",
+    "tune/collective_prior.py",
+    "tune/belief.py",
+    "tune/loop.py",
+    "tune/layouts.py",
+    "tune/points.py",
+    "tune/tuned.py",
+    "tune/said.py",
+    "tune/document.py",
+    "tune/spec_text.py",
     "planner/advice.py",
     "planner/asked.py",
     "planner/breakdown.py",

@@ -119,17 +119,10 @@ def tune(
 
     Ctrl-C stops it; the same command with --resume goes on.
     """
-    flags = {"workload.requests": requests, "workload.seed": seed}
-    given = {key: str(value) for key, value in flags.items() if value is not None}
-    loaded = load_spec(spec, environ=os.environ, overrides={**settings_given(set_ or []), **given})
+    loaded = _loaded(spec, set_ or [], requests=requests, seed=seed)
     path = _writable(spec, write=write)
     limit, view = parse_budget(budget), TuneView()
-    client = LoadClient(
-        workload=workload_of(loaded, ignore_eos=True),
-        timeout=timeout_s(timeout),
-        processes=processes,
-        console=view.console,
-    )
+    client = _client(loaded, timeout, processes, view)
     prepared = _prepared(loaded)
     sheet = _cores(prepared.machine, view, measure=microbench)
     serving = Serving(prepared, state_root())
@@ -139,6 +132,8 @@ def tune(
     with ExitStack() as stack:
         first = _begun(loaded, prepared, client)
         journal = stack.enter_context(opened(folder, first, resume=resume))
+        compiling = stack.enter_context(shown_compile(view.console)) if compile_ else None
+        start = _start(folder, question, sheet, fresh=not journal.kept.runs)
         session = Session(
             spec=prepared.spec,
             serving=serving,
@@ -146,15 +141,31 @@ def tune(
             client=client,
             budget=limit,
             watch=view,
-            compiling=stack.enter_context(shown_compile(view.console)) if compile_ else None,
+            compiling=compiling,
             root=state_root(),
             command=_command(),
         )
-        start = _start(folder, question, sheet, fresh=not journal.kept.runs)
         tuned = _tuned(session, _problem(question, start, others))
     _report(tuned, folder, json=json)
     _keep(tuned, start, question, write_to=path, quiet=json)
     _exit(tuned)
+
+
+def _loaded(
+    path: Path | None, pairs: Sequence[str], *, requests: int | None, seed: int | None
+) -> Spec:
+    flags = {"workload.requests": requests, "workload.seed": seed}
+    given = {key: str(value) for key, value in flags.items() if value is not None}
+    return load_spec(path, environ=os.environ, overrides={**settings_given(pairs), **given})
+
+
+def _client(spec: Spec, timeout: str, processes: int, view: TuneView) -> LoadClient:
+    return LoadClient(
+        workload=workload_of(spec, ignore_eos=True),
+        timeout=timeout_s(timeout),
+        processes=processes,
+        console=view.console,
+    )
 
 
 def _prepared(spec: Spec) -> Prepared:

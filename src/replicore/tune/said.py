@@ -8,7 +8,7 @@ from replicore.bench.report.words import decimal, milliseconds, percent
 from replicore.bench.selfcheck.verdict import Kind
 from replicore.bench.sweep.cells import Cell
 from replicore.hardware.cpu_sheet import CpuSheet
-from replicore.planner.plan import Forecast, Service
+from replicore.planner.plan import Forecast
 from replicore.tune.belief import Belief, Candidate
 from replicore.tune.loop import End, Run
 from replicore.tune.tuned import Trial, Tuned
@@ -180,9 +180,3 @@ def _doubtful(tuned: Tuned) -> Iterator[str]:
         for verdict in trial.cell.verdicts:
             if verdict not in fine:
                 yield f"the run of {trial.cell.layout} is {verdict}; its own file says why"
-
-
-def costs(service: Service) -> str:
-    """Return what the time of a request goes to, the largest first."""
-    parts = sorted(service.shares.items(), key=lambda part: -part[1])
-    return ", ".join(f"{name} {share:.0%}" for name, share in parts if share >= 1 - _SUREST)

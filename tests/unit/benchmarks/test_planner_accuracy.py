@@ -77,6 +77,13 @@ def test_row_of_the_same_name_and_other_values_is_calibrated_on() -> None:
     assert planner_accuracy.calibration_for([row_of(values())], [other]) == [other]
 
 
+def test_rows_that_are_calibrated_on_too_are_predicted_from_the_others() -> None:
+    found = planner_accuracy.closed_loop_report(ROWS, ROWS)
+    (tpot, *_) = found["errors"]
+    assert found["also calibrated on"] == tpot["predictions"] == len(ROWS)
+    assert 0 < tpot["median"] < 0.03
+
+
 def test_questions_have_candidates_on_both_sides_of_the_limit() -> None:
     for question in questions(ROWS):
         assert len(question.candidates) >= 3
