@@ -1,4 +1,4 @@
-"""``replicore plan`` as a user runs it; nothing is started, and every machine is another one."""
+"""``replicore plan`` as a user runs it, of this machine and others; and that ``up`` agrees."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from replicore.deploy.question import question_of
 from replicore.errors import InfeasiblePlan
 from replicore.planner.files.load import FOLDER_VARIABLE
 from replicore.spec import Spec, load_spec
+from tests.integration.deployment import up
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TRN2 = EXAMPLES / "llama70b-trn2.toml"
@@ -53,7 +54,7 @@ def test_the_recommendation_is_first_then_layouts_then_what_cannot_be_run(
 ) -> None:
     first, *rest = planned(capsys, str(TRN2)).splitlines()
 
-    assert first.startswith("2 x TP32 with batch 4: ")
+    assert first.startswith("2 x TP32 with batch 4 ")
     text = "\n".join(rest)
     assert text.index("2x32x4 (spec)") < text.index("4x16x2") < text.index("not TP1: rank 0 needs")
     assert "calibrated from: " in text
@@ -159,6 +160,59 @@ def test_a_laptop_is_planned_for_too(capsys: pytest.CaptureFixture[str]) -> None
     assert "no SLO is stated" in text
 
 
+@pytest.mark.parametrize("load", [(), ("--set", "workload.concurrency=2")])
+def test_up_starts_what_a_plan_of_the_same_spec_recommends(
+    load: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = {
+        "engine.kind": "sim",
+        "engine.sim.profile": "h100",
+        "layout.replicas": "auto",
+        "layout.tp": "auto",
+        "layout.batch_size": "8",
+    }
+    given = [*(word for key, value in keys.items() for word in ("--set", f"{key}={value}")), *load]
+    best = document(capsys, *given)["best"]
+
+    with up(*given, state=tmp_path / "state") as at:
+        layout = at.status().layout
+
+    started = (layout.replicas, layout.tp, layout.batch_size)
+    assert started == (best["replicas"], best["tp"], best["batch_size"])
+
+
+def test_without_limits_the_specs_slots_are_kept_and_others_would_change_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = document(capsys, *settings(**{"layout.batch_size": "16"}))
+
+    (other,) = [each for each in found["changes"] if each["change"] == "any other batch_size"]
+    assert found["best"]["batch_size"] == 16
+    assert not other["layout"].endswith("x16")
+
+
+def test_slots_of_the_spec_that_nothing_holds_are_replaced_and_the_key_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = " ".join(planned(capsys, "--set", "layout.batch_size=1000000").split())
+
+    assert "layout.batch_size = 64, and the spec has 1000000" in text
+    assert "so output tok/s alone decide" in text
+
+
+def test_vllm_on_cpu_cores_has_a_cache_of_the_specs_size_whatever_the_slots(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    keys = {"engine.kind": "vllm", "engine.vllm.device": "cpu"}
+    model = {"model.source": "Qwen/Qwen2.5-0.5B-Instruct", "engine.vllm.cpu_kv_cache": "2GiB"}
+    given = [w for key, value in {**keys, **model}.items() for w in ("--set", f"{key}={value}")]
+
+    for layout in document(capsys, *given)["layouts"]:
+        memory = layout["memory"]
+        assert layout["refusal"] or layout["tp"] * memory["kv"] == 2 * 2**30
+        assert layout["refusal"] or memory["left"] >= 0
+
+
 def test_nothing_that_fits_is_an_error_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
     small = settings(**{"engine.vllm.devices": "1xL40S"})
 
@@ -178,7 +232,12 @@ def test_nothing_that_fits_is_an_error_with_the_reason(capsys: pytest.CaptureFix
         (["--set", "engine.vllm.devices=8x80GiB"], ["no device", "--hardware"]),
         (["--set", "model.source=nobody/nothing-7b"], ["nobody/nothing-7b"]),
         (["--set", "layout.max_model_len=64"], ["layout.max_model_len", "64"]),
-        (["--calibration", "nowhere.toml"], ["nowhere.toml"]),
+        (["--calibration", "nowhere.toml"], ["nowhere.toml cannot be read: No such file"]),
+        (["--what-if", "nowhere.json=2x1", "1x2"], ["nowhere.json", "cannot be read"]),
+        (["--hardware", "8xH900"], ["--hardware", '"8xH900"', '"h200"']),
+        (["--hardware", "trn9.48xlarge"], ["--hardware", '"trn2.48xlarge"']),
+        (["--hardware", "8xtrn2"], ["--hardware", '"trn2.48xlarge"']),
+        (["--hardware", "abacus"], ["--hardware", '"abacus"', '"h100"']),
     ],
 )
 def test_wrong_usage_is_one_sentence_with_a_way_out(

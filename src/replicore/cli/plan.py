@@ -13,14 +13,14 @@ import typer
 
 from replicore.cli.plan_explain import find_layout, print_explanation
 from replicore.cli.plan_fleet import print_fleets
+from replicore.cli.plan_hardware import hardware_given
 from replicore.cli.plan_view import print_plan
 from replicore.cli.settings import Set, settings_given
 from replicore.deploy.deployment import prepare
 from replicore.deploy.question import question_of
 from replicore.errors import ConfigError, InfeasiblePlan
 from replicore.files import write_atomically
-from replicore.hardware.neuron.catalogue import instances
-from replicore.planner.asked import hardware_keys, parse_layout, parse_slo
+from replicore.planner.asked import parse_layout, parse_slo
 from replicore.planner.document import fleet_document, plan_document, what_if_document
 from replicore.planner.files.load import load_predictor
 from replicore.planner.fleet import fleets
@@ -91,7 +91,7 @@ def plan(
 
     Nothing is started or downloaded; the machine may be another one.
     """
-    overrides = {**_hardware(hardware), **settings_given(set_ or [])}
+    overrides = {**hardware_given(hardware), **settings_given(set_ or [])}
     loaded = load_spec(spec, environ=os.environ, overrides=overrides)
     question = question_of(
         prepare(loaded, outline=True),
@@ -121,10 +121,6 @@ def plan(
             _simulate(answer, predictor)
     if answer.best is None:
         raise InfeasiblePlan(answer.reason)
-
-
-def _hardware(text: str | None) -> dict[str, str]:
-    return {} if text is None else hardware_keys(text, is_instance=text in instances())
 
 
 def _load(spec: Spec, rate: float | None, concurrency: int | None) -> Load | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from replicore.cli.plan_view import plain_console
+from replicore.cli.plan_view import beyond_lines, plain_console
 from replicore.errors import ConfigError
 from replicore.planner.advice import told_s
 from replicore.planner.breakdown import Breakdown, tpot_breakdown, ttft_breakdown
@@ -106,6 +106,5 @@ def _lines(plan: Plan, service: Service) -> Iterator[str]:
         yield f"TTFT under this load, waiting included: {told_s(service.ttft_s.value)}"
     yield f"goodput: {service.goodput_per_s:.3g} requests/s within every limit"
     yield f"calibrated from: {plan.calibrated_from}"
-    if service.beyond:
-        yield f"beyond what was measured in: {', '.join(service.beyond)}"
+    yield from beyond_lines(service)
     yield from (f"note: {note}" for note in service.notes)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from replicore.planner.advice import told_s
 from replicore.planner.plan import Forecast, Outcome, Plan, Service
+from replicore.planner.residual import FEATURES
 from replicore.units import GIB
 
 # Rows of the table unless all are asked for.
@@ -31,7 +32,7 @@ def print_plan(plan: Plan, *, every: bool = False, console: Console | None = Non
     screen.print(Text(plan.reason, style="bold" if plan.feasible else "bold yellow"), end="\n\n")
     shown = [each for each in plan.outcomes if each.service is not None]
     if shown:
-        rows = shown if every else list(_most_telling(shown, plan.question.own_size))
+        rows = shown if every else list(_most_telling(plan, shown))
         screen.print(_table(plan, rows, wide=screen.width >= _WIDE))
         left = len(shown) - len(rows)
         if left:
@@ -48,12 +49,13 @@ def plain_console() -> Console:
     return console
 
 
-def _most_telling(shown: Iterable[Outcome], own_size: str) -> Iterator[Outcome]:
-    """Yield the best of each replicas x tp, and the spec's own."""
+def _most_telling(plan: Plan, shown: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Yield the best of each replicas x tp, the spec's own, and what a change would make best."""
+    named = {plan.question.own_size, *(change.size for change in plan.changes)}
     seen: set[tuple[int, int]] = set()
     for outcome in shown:
         size = (outcome.replicas, outcome.tp)
-        if outcome.size == own_size or (size not in seen and len(seen) < _ROWS):
+        if outcome.size in named or (size not in seen and len(seen) < _ROWS):
             seen.add(size)
             yield outcome
 
@@ -130,9 +132,23 @@ def _caveats(plan: Plan) -> Iterator[str]:
     if best is None:
         return
     yield f"\ncalibrated from: {plan.calibrated_from}"
-    if best.beyond:
-        yield f"beyond what was measured in: {', '.join(best.beyond)}"
+    yield from beyond_lines(best)
     for note in best.notes:
         yield f"note: {note}"
     if not plan.question.slo.stated:
-        yield "no SLO is stated, so output tok/s alone decide; --slo ttft=2s,tpot=40ms sets one"
+        yield f"{_undecided(plan)}; --slo ttft=2s,tpot=40ms sets one"
+
+
+def beyond_lines(service: Service) -> Iterator[str]:
+    """Yield in what a layout is unlike all that was measured, if it is."""
+    if set(service.beyond) == set(FEATURES):
+        yield "so data sheets and other devices speak, and nothing like it was measured"
+    elif service.beyond:
+        yield f"beyond what was measured in: {', '.join(service.beyond)}"
+
+
+def _undecided(plan: Plan) -> str:
+    kept = plan.question.kept_batch_size
+    is_kept = plan.best is not None and plan.best.batch_size == kept
+    slots = f" at layout.batch_size = {kept}" if is_kept else ""
+    return f"no SLO is stated, so output tok/s{slots} alone decide"

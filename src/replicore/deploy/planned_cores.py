@@ -76,21 +76,25 @@ def _simulated(engine: EngineSpec) -> Device:
             "engine.sim.profile: unset, so that all layouts are as fast as engine.sim says and "
             'there is nothing to plan; set it to a device, such as "h100"'
         )
-    return _profiled(name, PROFILES[name])
+    return _profiled(name, PROFILES[name], speed=engine.sim.speed)
 
 
-def _profiled(name: str, profile: Profile) -> Device:
-    """Return the profile as a data sheet; links are no part of it, they count per layer."""
+def _profiled(name: str, profile: Profile, *, speed: float) -> Device:
+    """Return the profile as a data sheet; links are no part of it, they count per layer.
+
+    Args:
+        speed: How many times faster than in life it is simulated.
+    """
     return Device(
         key=f"sim-{name}",
         name=f"simulated {name}",
         kind="cpu" if profile.memory_bytes is None else "cuda",
         cores=profile.cores,
         memory_bytes=profile.memory_bytes,
-        bytes_per_s=profile.bytes_per_s,
-        flops_16=profile.flops_per_s,
-        flops_8=profile.flops_per_s,
-        flops_4=profile.flops_per_s,
+        bytes_per_s=speed * profile.bytes_per_s,
+        flops_16=speed * profile.flops_per_s,
+        flops_8=speed * profile.flops_per_s,
+        flops_4=speed * profile.flops_per_s,
         link_bytes_per_s=float("inf"),
         source=profile.source,
     )

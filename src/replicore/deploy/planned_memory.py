@@ -10,12 +10,14 @@ from replicore.deploy.deployment import Prepared
 from replicore.deploy.room import readable
 from replicore.engines import llamacpp_options
 from replicore.engines.sim.profiles import PROFILES, Profile, kv_token_bytes
+from replicore.engines.vllm import memory as vllm_memory
 from replicore.engines.vllm import options as vllm_options
 from replicore.hardware.neuron.detect import NeuronHardware
 from replicore.planner.memory import neuron, shared, vllm
 from replicore.planner.memory.rank import RankMemory
 from replicore.planner.precision import Precision
 from replicore.planner.question import MemoryRules
+from replicore.units import GIB
 
 
 def planned_memory(prepared: Prepared, precision: Precision) -> MemoryRules:
@@ -25,8 +27,9 @@ def planned_memory(prepared: Prepared, precision: Precision) -> MemoryRules:
         return LlamaCppRules(prepared)
     if kind == "neuron" and not paged(prepared):
         return NeuronRules(prepared)
-    if kind == "vllm" and machine.kind != "cpu":
-        return VllmRules(prepared, precision)
+    if kind == "vllm":
+        on_cpu = machine.kind == "cpu"
+        return VllmCpuRules(prepared) if on_cpu else VllmRules(prepared, precision)
     profile = PROFILES.get(prepared.spec.engine.sim.profile or "")
     return SimRules(prepared, profile) if profile is not None else EngineRules(prepared)
 
@@ -161,6 +164,31 @@ class VllmRules(_Rules):
             limits=limits,
         )
         return found, refusal.reason if refusal else ""
+
+
+class VllmCpuRules(_Rules):
+    """vLLM on CPU cores: a KV cache of ``engine.vllm.cpu_kv_cache``, however many the slots."""
+
+    def _rank(
+        self, replicas: int, tp: int, batch_size: int, max_model_len: int
+    ) -> tuple[RankMemory, str]:
+        spec, shape = self._prepared.spec.engine, self._shape
+        options = vllm_options.parse_options(spec.args)
+        ranks = max(1, tp // spec.vllm.cores_per_rank)
+        needed = self._engine_bytes(tp, batch_size, max_model_len)
+        kv = ranks * GIB * vllm_memory.cpu_kv_cache_gib(spec.vllm.cpu_kv_cache, ranks)
+        element = vllm_memory.element_bytes(spec.vllm.dtype, options)
+        token = vllm_memory.kv_bytes_per_token(shape, ranks, element)
+        weights = vllm_memory.weight_bytes(shape, spec.vllm.dtype, options, ranks)
+        found = RankMemory(
+            capacity=self._machine.memory_bytes // (replicas * tp),
+            weights=weights // tp,
+            kv=kv // tp,
+            kv_per_token=max(1, token // tp),
+            activation=0,
+            overhead=max(0, needed - weights - kv) // tp,
+        )
+        return found, ""
 
 
 class EngineRules(_Rules):

@@ -14,7 +14,7 @@ from replicore.deploy.planned_precision import precision_of
 from replicore.deploy.room import Room
 from replicore.engines.llamacpp_options import MAX_SLOTS
 from replicore.engines.sim.profiles import PROFILES
-from replicore.errors import ConfigError
+from replicore.errors import ConfigError, InfeasiblePlan
 from replicore.hardware.device import Device
 from replicore.models.infer import anatomy_of
 from replicore.planner.layouts import batch_sizes as sizes_up_to
@@ -60,7 +60,6 @@ def question_of(
     spec, shape = prepared.spec, prepared.model.shape
     length = _max_model_len(prepared)
     precision = precision_of(prepared)
-    own = spec.layout.batch_size
     room = _room(prepared, length, taken)
     cores = planned_cores(spec.engine, prepared.machine, usable=len(room.free), device=device)
     return Question(
@@ -75,15 +74,20 @@ def question_of(
         max_model_len=length,
         input_tokens=_lengths(spec.workload.input_tokens),
         output_tokens=_lengths(spec.workload.output_tokens),
-        batch_sizes=tuple(batch_sizes or sizes_up_to(_MOST_SLOTS[spec.engine.kind], own)),
+        batch_sizes=tuple(batch_sizes or _batch_sizes(spec)),
         paged=paged(prepared),
         static=_static(spec),
         slo=slo or Slo(ttft_p99_s=spec.slo.ttft_p99, tpot_p99_s=spec.slo.tpot_p99),
         load=load or Load(concurrency=spec.workload.concurrency),
         own_size=_own_size(spec),
+        own_batch_size=spec.layout.batch_size,
         routing=spec.gateway.policy,
         risk=risk,
     )
+
+
+def _batch_sizes(spec: Spec) -> tuple[int, ...]:
+    return sizes_up_to(_MOST_SLOTS[spec.engine.kind], spec.layout.batch_size)
 
 
 def _lengths(lengths: LengthsSpec) -> Lengths:
@@ -161,5 +165,21 @@ def _degrees(prepared: Prepared, room: Room, rank_cores: int | None) -> list[Deg
         refusal = splits.refusal(tp)
         most = 0 if refusal else min(room.count_by_cores(tp), room.count_by_quota(tp))
         crowded = explain_shortage(most + 1, tp, machine, within=room.free)
-        degrees.append(Degree(tp=tp, replicas=most, refusal=refusal, crowded=crowded))
+        degrees.append(
+            Degree(
+                tp=tp,
+                replicas=most,
+                held=_held(room, tp, most),
+                refusal=refusal,
+                crowded=crowded,
+            )
+        )
     return degrees
+
+
+def _held(room: Room, tp: int, most: int) -> int:
+    """Return how many replicas the memory holds, as `replicore up` counts them, of ``most``."""
+    try:
+        return min(most, room.count_by_memory(tp)) if most else 0
+    except InfeasiblePlan:
+        return 0

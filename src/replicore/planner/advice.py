@@ -24,6 +24,11 @@ _LIKELY = 0.5
 # A cost with a smaller share is no reason.
 _WORTH_TELLING = 0.1
 
+# Up to so many times as much is as much: predictions are not better than that.
+_AS_MUCH = 1.05
+
+_MINUTE_S, _HOUR_S = 60.0, 3600.0
+
 
 def reason(plan: Plan) -> str:
     """Return the recommendation; where there is none, why not, and what comes nearest."""
@@ -32,7 +37,8 @@ def reason(plan: Plan) -> str:
         return _nothing_runs(plan)
     if not plan.feasible:
         return _nearest(plan, best, best.service)
-    parts = [_achieves(plan, best.service), *_rivals(plan, best, best.service)]
+    parts = [_achieves(plan, best.service), *_setting(plan, best)]
+    parts += _rivals(plan, best, best.service)
     return f"{describe(best)}: {'; '.join(parts)}"
 
 
@@ -43,7 +49,13 @@ def describe(outcome: Outcome) -> str:
 
 def told_s(seconds: float) -> str:
     """Return a time for people, with three digits."""
-    return f"{seconds * 1e3:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
+    if seconds < 0.9995:
+        return f"{seconds * 1e3:.3g} ms"
+    if seconds < 10 * _MINUTE_S:
+        return f"{seconds:.3g} s"
+    if seconds < 10 * _HOUR_S:
+        return f"{seconds / _MINUTE_S:.0f} min"
+    return f"{seconds / _HOUR_S:,.0f} h"
 
 
 def share(shares: Mapping[str, float], cost: str, of: str) -> str:
@@ -69,6 +81,13 @@ def _achieves(plan: Plan, service: Service) -> str:
     return f"{said}, and the SLO is met with a probability of {100 * service.meets:.0f} %"
 
 
+def _setting(plan: Plan, best: Outcome) -> Iterator[str]:
+    """Yield what the spec must say for `replicore up` to take so many slots."""
+    own = plan.question.own_batch_size
+    if own not in (None, best.batch_size):
+        yield f"it takes layout.batch_size = {best.batch_size}, and the spec has {own}"
+
+
 def _nearest(plan: Plan, best: Outcome, service: Service) -> str:
     """Return that nothing is sure to meet the SLO, what comes nearest, and what is in the way."""
     chance = f"{100 * service.meets:.0f} %"
@@ -83,7 +102,7 @@ def _nearest(plan: Plan, best: Outcome, service: Service) -> str:
         asked = f"{100 * (1 - plan.question.risk):.3g} %"
         return (
             f"{describe(best)} is the best bet, not a safe one: {_achieves(plan, service)}, "
-            f"{asked} being asked; {missed}"
+            f"{asked} being asked; {'; '.join([missed, *_setting(plan, best)])}"
         )
     return (
         f"no layout is likely to meet the SLO: {describe(best)} comes nearest, with a probability "
@@ -146,6 +165,8 @@ def _versus(plan: Plan, service: Service, rival: Outcome, theirs: Service) -> st
     if plan.question.load.rate_per_s is not None:
         return f"{describe(rival)} needs {rival.cores} cores{why}"
     times = service.tokens_per_s.value / theirs.tokens_per_s.value
+    if times < _AS_MUCH:
+        return f"as many tokens as {describe(rival)}"
     return f"{times:.2f} times the tokens of {describe(rival)}{why}"
 
 

@@ -35,6 +35,8 @@ def _same_layout(one: Outcome | None, other: Outcome | None) -> bool:
 def _others(question: Question) -> Iterator[tuple[str, Question]]:
     yield from _other_limits(question)
     yield from _other_loads(question)
+    if question.kept_batch_size is not None:
+        yield "any other batch_size", replace(question, own_batch_size=None)
     longer = replace(question.input_tokens, mean=2 * question.input_tokens.mean)
     if _fits(question, longer):
         yield f"prompts of {longer.mean:.0f} tokens", replace(question, input_tokens=longer)

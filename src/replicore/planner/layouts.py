@@ -1,7 +1,7 @@
 """Which layouts there are to think about: replicas x tp x batch size. Pure.
 
 Cores may stay idle. Of the numbers of replicas that fit, not every one is worth a look: the small
-ones, powers of two, and the largest.
+ones, powers of two, and the largest, by cores and by memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Refused:
 def layouts_of(question: Question) -> Iterator[Layout]:
     """Yield every layout that the cores have room for, by tp, replicas and batch size."""
     for degree in _degrees(question):
-        for replicas in _counts(degree.replicas, question.replicas):
+        for replicas in _counts(degree, question.replicas):
             for batch_size in question.batch_sizes:
                 yield Layout(replicas=replicas, tp=degree.tp, batch_size=batch_size)
 
@@ -57,12 +57,13 @@ def _degrees(question: Question) -> Iterable[Degree]:
     return (d for d in question.degrees if question.tp in (None, d.tp))
 
 
-def _counts(most: int, only: int | None) -> list[int]:
+def _counts(degree: Degree, only: int | None) -> list[int]:
     """Return the numbers of replicas to look at, ascending."""
+    most = degree.replicas
     if only is not None:
         return [only] if only <= most else []
     powers = (1 << power for power in range(most.bit_length()))
-    return sorted({*range(1, min(_FEW, most) + 1), *powers, *([most] if most else [])})
+    return sorted({*range(1, min(_FEW, most) + 1), *powers, degree.held, most} - {0})
 
 
 def batch_sizes(most: int, own: int) -> tuple[int, ...]:

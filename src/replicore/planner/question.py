@@ -54,12 +54,14 @@ class Degree:
 
     Attributes:
         replicas: How many of them the machine's cores have room for; 0 where it is refused.
+        held: How many of them the memory has room for too, with the slots that the spec has.
         refusal: Why not, naming what the degree breaks; empty where it is legal.
         crowded: Why not one more, for people.
     """
 
     tp: int
     replicas: int
+    held: int = 0
     refusal: str = ""
     crowded: str = ""
 
@@ -122,6 +124,7 @@ class Question:
         replicas: The only number to try; None for all.
         tp: Likewise.
         own_size: Layout that the spec has, as ``2x32x4``; empty where it leaves one open.
+        own_batch_size: Slots that the spec has; None where they are open.
         routing: Policy of the gateway, as the spec names it.
         risk: Probability of missing the limits that is accepted.
     """
@@ -145,5 +148,16 @@ class Question:
     replicas: int | None = None
     tp: int | None = None
     own_size: str = ""
+    own_batch_size: int | None = None
     routing: str = "least_work"
     risk: float = 0.05
+
+    @property
+    def kept_batch_size(self) -> int | None:
+        """Slots of what is recommended, as `replicore up` takes them; None for any.
+
+        More slots give more tokens and longer waits. Where neither limits nor a rate say how long
+        is too long, the spec's number is what is known of it.
+        """
+        decided = self.slo.stated or self.load.rate_per_s is not None
+        return None if decided else self.own_batch_size

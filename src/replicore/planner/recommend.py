@@ -59,7 +59,7 @@ class Planner:
         return replace(answer, reason=reason(answer))
 
     def _grounds_of(self, question: Question) -> _Grounds:
-        bare = replace(question, slo=Slo(), load=Load())
+        bare = replace(question, slo=Slo(), load=Load(), own_batch_size=None)
         if bare not in self._grounds:
             self._grounds[bare] = _Grounds.of(bare, self._predictor)
         return self._grounds[bare]
@@ -144,7 +144,14 @@ def _outcome(
 
 
 def rank(question: Question, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Return outcomes with a service, the best first.
+    """Return outcomes with a service, the best first; before all others those of kept slots."""
+    kept = [each for each in outcomes if each.batch_size == question.kept_batch_size]
+    others = [each for each in outcomes if each.batch_size != question.kept_batch_size]
+    return [*_ranked(question, kept), *_ranked(question, others)]
+
+
+def _ranked(question: Question, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return outcomes, the best first.
 
     Best is what :func:`choose` picks. Where nothing is as safe as the risk asks, it picks among
     those that are nearly as safe as the safest. Then come those as safe, by their worth; then the

@@ -45,6 +45,38 @@ def test_a_larger_tp_is_beaten_for_its_collectives() -> None:
     assert f"times the tokens of {describe(rival)}" in told
 
 
+def test_a_rival_with_hardly_fewer_tokens_has_as_many_and_no_reason_is_sought() -> None:
+    found = answer(question())
+    best = next(each for each in found.outcomes if each.tp == 1)
+    rival = replace(with_collectives(best, 0.41), tp=4)
+    told = reason(replace(found, best=best, outcomes=(best, rival)))
+
+    assert told.endswith(f"; as many tokens as {describe(rival)}")
+
+
+def test_a_cost_that_hardly_counts_is_no_reason() -> None:
+    found = answer(question())
+    best = with_collectives(next(each for each in found.outcomes if each.tp == 1), 0.0)
+    rival = replace(with_collectives(best, 0.05), replicas=1, tp=4)
+    assert best.service is not None
+    assert rival.service is not None
+    fewer = replace(rival.service.tokens_per_s, value=best.service.tokens_per_s.value / 2)
+    rival = replace(rival, service=replace(rival.service, tokens_per_s=fewer))
+
+    told = reason(replace(found, best=best, outcomes=(best, rival)))
+
+    assert told.endswith(f"2.00 times the tokens of {describe(rival)}")
+
+
+def test_slots_that_the_spec_has_not_are_told_with_their_key() -> None:
+    limit = Slo(tpot_p99_s=1)
+
+    assert "layout.batch_size = 64, and the spec has 8" in (
+        answer(question(slo=limit, own_batch_size=8)).reason
+    )
+    assert "layout.batch_size" not in answer(question(slo=limit, own_batch_size=64)).reason
+
+
 def test_a_smaller_tp_that_does_not_fit_is_told_with_its_reason() -> None:
     found = answer(question(memory=only_from_4_cores, degrees=question().degrees[1:3]))
 
@@ -83,3 +115,4 @@ def test_a_rate_that_one_machine_cannot_take_is_told_by_how_much() -> None:
 
 def test_times_are_told_in_the_unit_that_fits() -> None:
     assert [told_s(each) for each in (0.0123, 0.9999, 12.345)] == ["12.3 ms", "1 s", "12.3 s"]
+    assert [told_s(each) for each in (867, 36_000, 5_700_000)] == ["14 min", "10 h", "1,583 h"]

@@ -45,6 +45,18 @@ def test_every_other_question_that_has_another_answer_is_told_with_it() -> None:
     ]
 
 
+def test_more_slots_than_the_spec_has_are_told_where_they_give_more() -> None:
+    told = changes(question(own_batch_size=8))
+
+    assert [each.size for each in told if each.what == "any other batch_size"] == ["8x1x64"]
+
+
+def test_slots_are_no_change_where_a_limit_decides_them() -> None:
+    told = changes(question(own_batch_size=8, slo=Slo(tpot_p99_s=0.02)))
+
+    assert all(each.what != "any other batch_size" for each in told)
+
+
 def test_prompts_that_no_sequence_has_room_for_are_not_asked_about() -> None:
     asked = question(max_model_len=1500)
 

@@ -17,6 +17,12 @@ def test_layouts_are_every_tp_with_every_batch_and_telling_numbers_of_replicas()
     assert len(list(layouts_of(asked))) == 2 * len(found)
 
 
+def test_as_many_replicas_as_the_memory_holds_are_a_layout() -> None:
+    asked = question(degrees=(Degree(tp=1, replicas=24, held=13),), batch_sizes=(1,))
+
+    assert {layout.replicas for layout in layouts_of(asked)} == {1, 2, 3, 4, 8, 13, 16, 24}
+
+
 def test_layouts_may_leave_cores_idle() -> None:
     sizes = {layout.size for layout in layouts_of(question())}
 

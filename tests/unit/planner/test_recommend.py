@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from replicore.planner.calibrate import uncalibrated
 from replicore.planner.plan import Plan
 from replicore.planner.question import Degree, Load, Question, Slo
@@ -20,6 +24,32 @@ def test_without_limits_the_most_output_is_best() -> None:
     assert found.feasible
     values = [value_of(found.question, each) for each in found.outcomes]
     assert values == sorted(values, reverse=True)
+
+
+def test_without_limits_the_specs_slots_come_before_all_others() -> None:
+    found = answer(question(own_batch_size=8))
+
+    slots = [each.batch_size == 8 for each in found.outcomes]
+    assert found.best is not None
+    assert slots == sorted(slots, reverse=True)
+    assert found.best.batch_size == 8
+    assert value_of(found.question, found.best) < max(
+        value_of(found.question, each) for each in found.outcomes
+    )
+
+
+@pytest.mark.parametrize("decided", [{"slo": Slo(tpot_p99_s=1)}, {"load": Load(rate_per_s=0.1)}])
+def test_a_limit_or_a_rate_decides_how_many_slots(decided: dict[str, Any]) -> None:
+    free, bound = (answer(question(own_batch_size=own, **decided)) for own in (None, 8))
+
+    assert [each.size for each in bound.outcomes] == [each.size for each in free.outcomes]
+
+
+def test_slots_of_the_spec_that_no_layout_has_room_for_leave_the_choice_free() -> None:
+    found = answer(question(own_batch_size=512))
+
+    assert found.best is not None
+    assert found.best.batch_size in question().batch_sizes
 
 
 def test_limits_that_only_some_meet_put_these_first() -> None:
