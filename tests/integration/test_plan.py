@@ -225,6 +225,7 @@ def test_nothing_that_fits_is_an_error_with_the_reason(capsys: pytest.CaptureFix
     [
         (["--rate", "40", "-c", "4"], ["--rate", "--concurrency"]),
         (["--rate", "0"], ["--rate", "40"]),
+        (["--rate", "1e308"], ["--rate", "10,000,000"]),
         (["--risk", "150%"], ["--risk", "150%", "5%"]),
         (["--slo", "ttft"], ["--slo", "ttft=2s"]),
         (["--explain", "9x9"], ["--explain", "9x9"]),

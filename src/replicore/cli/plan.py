@@ -13,7 +13,7 @@ import typer
 
 from replicore.cli.plan_explain import find_layout, print_explanation
 from replicore.cli.plan_fleet import print_fleets
-from replicore.cli.plan_hardware import hardware_given
+from replicore.cli.plan_hardware import elsewhere, hardware_given
 from replicore.cli.plan_view import print_plan
 from replicore.cli.settings import Set, settings_given
 from replicore.deploy.deployment import prepare
@@ -70,6 +70,9 @@ Simulate = Annotated[
 Every = Annotated[bool, typer.Option("--all", help="List all layouts, with every batch size.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the plan as JSON on stdout.")]
 
+# Against a slip: no service has as many requests per second.
+_MOST_PER_S = 10_000_000
+
 
 def plan(
     spec: SpecPath = None,
@@ -91,8 +94,11 @@ def plan(
 
     Nothing is started or downloaded; the machine may be another one.
     """
-    overrides = {**hardware_given(hardware), **settings_given(set_ or [])}
+    given = settings_given(set_ or [])
+    overrides = {**hardware_given(hardware), **given}
     loaded = load_spec(spec, environ=os.environ, overrides=overrides)
+    if hardware is not None:
+        loaded = elsewhere(loaded, given)
     question = question_of(
         prepare(loaded, outline=True),
         load=_load(loaded, rate, concurrency),
@@ -129,8 +135,10 @@ def _load(spec: Spec, rate: float | None, concurrency: int | None) -> Load | Non
             "--rate and --concurrency are two loads: requests that arrive whatever happens, and "
             "users that wait for their answers; give one of them"
         )
-    if rate is not None and not 0 < rate < float("inf"):
-        raise ConfigError(f"--rate: {rate:g} is not above 0; write it like --rate 40")
+    if rate is not None and not 0 < rate <= _MOST_PER_S:
+        raise ConfigError(
+            f"--rate: {rate:g} is not above 0 and up to {_MOST_PER_S:,}; use --rate 40"
+        )
     if rate is None and concurrency is None:
         return None
     return Load(rate_per_s=rate, concurrency=concurrency)

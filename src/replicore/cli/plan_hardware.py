@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from replicore.errors import ConfigError
 from replicore.hardware.devices import devices, find_device
 from replicore.hardware.neuron.catalogue import instances
 from replicore.planner.asked import hardware_keys, parse_devices
+from replicore.spec import Spec
 from replicore.wording import listed, nearest, quoted
 
 # Of devices that nobody's name is near to, so many are named.
@@ -28,6 +31,21 @@ def hardware_given(text: str | None) -> dict[str, str]:
             f"device that replicore has a data sheet of; {_near(text, name)}"
         )
     return hardware_keys(text, is_instance=text in instances())
+
+
+def elsewhere(spec: Spec, given: Container[str]) -> Spec:
+    """Return the spec without what it says of its own machine: which cores, and how they are set.
+
+    Args:
+        given: Keys that are meant for the other machine.
+    """
+    layout, neuron = spec.layout, spec.engine.neuron
+    if "layout.cores" not in given:
+        layout = layout.model_copy(update={"cores": None})
+    if "engine.neuron.lnc" not in given:
+        neuron = neuron.model_copy(update={"lnc": None})
+    engine = spec.engine.model_copy(update={"neuron": neuron})
+    return spec.model_copy(update={"layout": layout, "engine": engine})
 
 
 def _near(text: str, name: str) -> str:

@@ -19,6 +19,7 @@ from replicore.models.known import find_known, nearest_known
 from replicore.models.resolve import resolve, served_name
 from replicore.models.shape import Model, ModelShape
 from replicore.models.source import BuiltinSource, HubSource, LocalSource, Source, parse_source
+from replicore.models.variants import find_variant
 from replicore.spec import ModelSpec
 
 # Where a model that is not on this machine is taken to lie on the one that will serve it.
@@ -113,6 +114,7 @@ def _sizes_of_repository(repo: str, spec: ModelSpec) -> _Sizes:
     known = _known(repo)
     if known is not None and spec.revision is None:
         return known
+    known = known or _variant(repo)
     if spec.offline or is_offline():
         return known or _unknown(repo)
     try:
@@ -127,6 +129,13 @@ def _sizes_of_repository(repo: str, spec: ModelSpec) -> _Sizes:
 def _known(name: str) -> _Sizes | None:
     shape = find_known(name)
     return _Sizes(shape=shape, found_in=_CATALOGUE) if shape is not None else None
+
+
+def _variant(name: str) -> _Sizes | None:
+    """Return the sizes of a copy or a quantised file of a catalogued model, by its name."""
+    shape = find_variant(name)
+    found_in = f"{_CATALOGUE}, by the name of the model that it is a variant of"
+    return _Sizes(shape=shape, found_in=found_in) if shape is not None else None
 
 
 def _unknown(name: str) -> _Sizes:

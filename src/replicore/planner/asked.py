@@ -33,6 +33,10 @@ def _limits(text: str) -> Iterator[tuple[str, float]]:
         name, equals, value = part.strip().partition("=")
         if not equals or name not in _LIMITS:
             raise ConfigError(f"--slo: {quoted(part)} is no limit; write it like ttft=2s,tpot=40ms")
+        if value.strip()[-1:].isdigit():
+            raise ConfigError(
+                f"--slo: {name}: {value.strip()} has no unit; write {name}=40ms or {name}=2s"
+            )
         try:
             limit = parse_duration(value)
         except ConfigError as error:

@@ -100,13 +100,18 @@ def _fit(times: _Times, prior: priors.Prior) -> _Fitted:
     rows = Counter(times.keys)
     weights = _weights(times.keys, rows)
     common = fit_factors(
-        times.terms, times.seconds, prior.factors, spread=2 * prior.spread, weights=weights
+        times.terms,
+        times.seconds,
+        prior.factors,
+        spread=2 * prior.spread,
+        weights=weights,
+        least=prior.least,
     )
     start = Factors(log=common.log, covariance=np.diag(prior.own_log_sd**2))
     own, log_sd = {}, {}
     for key in rows:
         terms, seconds = times.of(key)
-        own[key] = fit_factors(terms, seconds, start, spread=prior.spread)
+        own[key] = fit_factors(terms, seconds, start, spread=prior.spread, least=prior.least)
         off = np.abs(np.log(own[key].predict(terms) / seconds))
         # The median makes it robust; the prior counts as much as four rows.
         found = 1.4826 * float(np.median(off))

@@ -69,26 +69,33 @@ def fit_factors(
     *,
     spread: float,
     weights: Array | None = None,
+    least: Array | None = None,
 ) -> Factors:
     """Return the factors that fit best.
 
-    Levenberg and Marquardt's method on iteratively reweighted residuals.
+    Levenberg and Marquardt's method on iteratively reweighted residuals; a factor at its bound
+    stays there as long as the fit would be better below.
 
     Args:
         terms: Shape (rows, terms), at least one of each row positive.
         seconds: Measured, shape (rows,), positive.
         spread: Standard deviation of log(predicted / measured) that is taken for noise.
         weights: What each row counts; None: 1.
+        least: Below which no factor may be, shape (terms,); None: 0 for all.
     """
     precision = np.diag(1 / np.diag(prior.covariance))
     counts = np.ones(len(seconds)) if weights is None else weights
+    lowest = np.full(len(prior.log), -np.inf) if least is None else _log(least)
     problem = _Problem(terms, np.log(seconds), prior.log, precision, spread, counts)
-    log = prior.log.copy()
+    log = np.maximum(prior.log, lowest)
     cost, damping = problem.cost(log), 1e-2
     for _ in range(_MOST_STEPS):
         slope, curvature = problem.slopes(log)
         damped = curvature + damping * np.diag(np.diag(curvature))
-        step = np.clip(np.linalg.solve(damped, -slope), -_STRIDE, _STRIDE)
+        free = (log > lowest) | (slope < 0)
+        step = np.zeros(len(log))
+        step[free] = np.linalg.solve(damped[np.ix_(free, free)], -slope[free])
+        step = np.maximum(np.clip(step, -_STRIDE, _STRIDE), lowest - log)
         found = problem.cost(log + step)
         if found >= cost:
             damping *= 4
@@ -101,6 +108,11 @@ def fit_factors(
             break
     _, curvature = problem.slopes(log)
     return Factors(log=log, covariance=np.asarray(np.linalg.inv(curvature), dtype=np.float64))
+
+
+def _log(values: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(values), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,14 @@ class Prior:
         own_log_sd: How far those of one engine on one device may be from what all have in common.
         spread: Of measurements around a fit, as a logarithm.
         kernel: Of what the fit leaves over.
+        least: What no factor can be below, in the order of the terms; None: 0 for all.
     """
 
     factors: Factors
     own_log_sd: Array
     spread: float
     kernel: Kernel
+    least: Array | None = None
 
 
 # For each term: factor, its standard deviation over all engines and devices, and within one.
@@ -65,10 +67,16 @@ _TTFT: _Table = {
 }
 
 
+# Terms of which nothing hides anything: prompts cannot be worked through faster than at the peak.
+# Published rows in which they seem to be had them in a prefix cache.
+_BOUND = ("prefill", "prompt")
+
+
 def _prior(table: _Table, *, spread: float, kernel: Kernel) -> Prior:
     values, common, own = (np.array(column) for column in zip(*table.values(), strict=True))
     factors = prior_factors(values, common)
-    return Prior(factors=factors, own_log_sd=own, spread=spread, kernel=kernel)
+    least = np.array([float(term in _BOUND) for term in table])
+    return Prior(factors=factors, own_log_sd=own, spread=spread, kernel=kernel, least=least)
 
 
 # Reaches are in the order of FEATURES: tp, concurrency, input, output, parameters, weight bytes.

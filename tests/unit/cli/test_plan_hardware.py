@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from replicore.cli.plan_hardware import hardware_given
+from replicore.cli.plan_hardware import elsewhere, hardware_given
 from replicore.errors import ConfigError
+from replicore.spec import load_spec
 
 
 def test_no_hardware_sets_no_key() -> None:
@@ -30,3 +31,12 @@ def test_everything_that_an_error_names_is_taken() -> None:
 def test_what_is_not_known_is_refused_with_the_nearest_that_is(text: str, near: str) -> None:
     with pytest.raises(ConfigError, match=rf'--hardware: "{re.escape(text)}".*"{near}"'):
         hardware_given(text)
+
+
+def test_another_machine_has_not_the_cores_and_the_setting_of_the_spec() -> None:
+    overrides = {"layout.cores": "0-23", "engine.neuron.lnc": "1"}
+    spec = load_spec(None, environ={}, overrides=overrides)
+
+    moved = elsewhere(spec, {})
+    assert (moved.layout.cores, moved.engine.neuron.lnc) == (None, None)
+    assert elsewhere(spec, overrides) == spec

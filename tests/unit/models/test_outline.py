@@ -160,6 +160,13 @@ def test_damaged_model_on_this_machine_is_refused_though_its_name_is_known(tmp_p
         outline_of(tmp_path / "Qwen3-8B.gguf")
 
 
+def test_quantised_copy_of_a_known_model_has_its_sizes_offline() -> None:
+    whole = outline_of("meta-llama/Llama-3.3-70B-Instruct", offline=True)
+    copy = outline_of("someone/Llama-3.3-70B-Instruct-FP8-dynamic", offline=True)
+    assert copy.shape.layers == whole.shape.layers
+    assert copy.shape.weight_bytes < 0.6 * whole.shape.weight_bytes
+
+
 def test_unknown_hub_model_offline_names_the_nearest_known_one() -> None:
     with pytest.raises(ModelError, match="not in the catalogue") as raised:
         outline_of("meta-llama/Llama-3.3-70B-Instrct", offline=True)

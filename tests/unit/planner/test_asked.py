@@ -14,14 +14,14 @@ from replicore.planner.question import Slo
     [
         ("ttft=2s,tpot=40ms", Slo(ttft_p99_s=2.0, tpot_p99_s=0.04)),
         ("tpot=40ms", Slo(tpot_p99_s=0.04)),
-        (" tpot=0.04 , ttft=1m", Slo(ttft_p99_s=60.0, tpot_p99_s=0.04)),
+        (" tpot=0.04s , ttft=1m", Slo(ttft_p99_s=60.0, tpot_p99_s=0.04)),
     ],
 )
 def test_limits_are_names_and_durations(text: str, limits: Slo) -> None:
     assert parse_slo(text) == limits
 
 
-@pytest.mark.parametrize("text", ["", "2s", "itl=3ms", "ttft", "ttft=soon", "ttft=0s"])
+@pytest.mark.parametrize("text", ["", "2s", "itl=3ms", "ttft", "ttft=soon", "ttft=0s", "tpot=40"])
 def test_other_limits_are_refused_with_the_form(text: str) -> None:
     with pytest.raises(ConfigError, match="--slo: "):
         parse_slo(text)

@@ -45,6 +45,20 @@ def test_factors_are_positive_where_least_squares_would_have_a_negative_one() ->
     assert (fit(rows, seconds).values > 0).all()
 
 
+def test_factor_stays_at_its_bound_and_the_others_make_up_for_it() -> None:
+    seconds = terms() @ TRUE
+    least = np.array([0.0, 0.0, 1.0])
+    found = fit_factors(terms(), seconds, PRIOR, spread=0.05, least=least)
+    assert found.values[2] == pytest.approx(1.0)
+    assert found.values[1] < TRUE[1]
+
+
+def test_bound_that_is_not_reached_changes_nothing() -> None:
+    least = np.array([0.1, 0.1, 0.1])
+    found = fit_factors(terms(), terms() @ TRUE, PRIOR, spread=0.05, least=least)
+    assert found.values == pytest.approx(TRUE, rel=0.02)
+
+
 def test_more_rows_leave_less_uncertainty() -> None:
     few = fit(terms(5), terms(5) @ TRUE)
     many = fit(terms(200), terms(200) @ TRUE)
