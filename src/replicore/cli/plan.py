@@ -23,7 +23,7 @@ from replicore.files import write_atomically
 from replicore.planner.asked import parse_layout, parse_slo
 from replicore.planner.document import fleet_document, plan_document, what_if_document
 from replicore.planner.files.load import load_predictor
-from replicore.planner.fleet import fleets
+from replicore.planner.fleet import Fleet, fleets
 from replicore.planner.plan import Plan
 from replicore.planner.predictor import Predictor
 from replicore.planner.question import Load, Question
@@ -120,13 +120,17 @@ def plan(
             answer, find_layout(answer, *parse_layout("--explain", explain)), predictor
         )
     else:
-        if question.load.rate_per_s is not None:
-            print_fleets(question, found)
-        print_plan(answer, every=every)
+        _print_text(answer, found, every=every)
         if simulate:
             _simulate(answer, predictor)
     if answer.best is None:
         raise InfeasiblePlan(answer.reason)
+
+
+def _print_text(answer: Plan, found: list[Fleet], *, every: bool) -> None:
+    if answer.question.load.rate_per_s is not None:
+        print_fleets(answer.question, found)
+    print_plan(answer, every=every)
 
 
 def _load(spec: Spec, rate: float | None, concurrency: int | None) -> Load | None:
