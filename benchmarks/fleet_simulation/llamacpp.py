@@ -1,9 +1,9 @@
 """Real llama.cpp replicas next to simulated ones.
 
-Each layout is deployed once. A round begins with probes: one request at a time on every replica, of
-prompts of many lengths, and more of them with short prompts. The step is fitted to them
-(``fit.py``), and nothing else is. Then other loads are measured, and simulated with the same
-arrivals and lengths.
+Each layout is deployed once. Every load is measured between two lots of probes: one request at a time
+on every replica, with prompts of several lengths, and more of them with short prompts. llama.cpp's
+step (``passes.py``) is fitted to these probes and to nothing else, since a machine that others use
+too is not as fast all the time. Then the load is simulated with the same arrivals and lengths.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fleet_simulation.fit import Probed, fit_steps
+from benchmarks.fleet_simulation.passes import Probed, fit_passes
 from benchmarks.result_file import Row
-from replicore.engines.sim.steptime import StepTime
 from replicore.planner.simulate.fleet import simulate
 from replicore.planner.simulate.load import ClosedLoop, Load, OpenLoop, Requests
-from replicore.planner.simulate.model import FleetModel, ReplicaModel
+from replicore.planner.simulate.model import FleetModel, ReplicaModel, Steps
 from replicore.planner.simulate.summary import summarise
 
 LAYOUTS = ((2, 1), (1, 2))
@@ -36,11 +35,13 @@ SLOTS = 4
 # Of a step: what replicore starts llama.cpp with for four slots on one or two cores.
 BUDGET = 16
 POLICY = "least_work"
-PROBE_INPUTS = (16, 48, 96, 160, 240)
+PROBE_INPUTS = (32, 96, 192)
 _TIMEOUT_S = 60.0
 
-# Probes and cases in turn: a machine that others use too is not as fast all the time.
 ROUNDS = 3
+# Of the random lengths and arrivals: of one lot of probes, and of one round.
+_PROBE_SEEDS = 10
+_ROUND_SEEDS = 100
 
 Record = Mapping[str, Any]
 Figures = dict[str, float]
@@ -83,22 +84,26 @@ def llamacpp_rows(requests: int) -> Iterator[Row]:
     """Measure and simulate; yield a row for each layout and case."""
     for replicas, tp in LAYOUTS:
         with deployed(replicas, tp) as url:
-            rounds = [measure(url, replicas, requests, seed=100 * one) for one in range(ROUNDS)]
+            rounds = [
+                measure(url, replicas, requests, seed=_ROUND_SEEDS * one) for one in range(ROUNDS)
+            ]
         layout = {"part": "llamacpp", "layout": f"{replicas}x{tp}", "requests": requests}
         for case, pairs in zip(CASES, zip(*rounds, strict=True), strict=True):
             yield {**layout, "case": case.name, **row_of(pairs)}
 
 
 def measure(url: str, replicas: int, requests: int, *, seed: int) -> list[Pair]:
-    """Return one round: what was measured of each case, and simulated from the round's probes."""
-    steps = fit_steps(probe(url, replicas, seed=seed), BUDGET)
-    print(json.dumps({"replicas": replicas, **asdict(steps)}), flush=True)
+    """Return one round: what was measured of each case, and simulated from the probes around it."""
+    before = probe(url, replicas, seed=seed)
     pairs = []
-    for number, case in enumerate(CASES):
-        arguments = _arguments(case, steps, replicas)
-        records = bench(url, *arguments, requests=requests, seed=seed + 20 + number)
+    for number, case in enumerate(CASES, 1):
+        arguments = _arguments(case, fit_passes(before, BUDGET), replicas)
+        records = bench(url, *arguments, requests=requests, seed=seed + number)
+        after = probe(url, replicas, seed=seed + _PROBE_SEEDS * number)
+        steps = fit_passes(before + after, BUDGET)
         pairs.append((measured_figures(records), simulated_figures(records, steps, replicas, case)))
-        print(json.dumps({"case": case.name, "pair": pairs[-1]}), flush=True)
+        print(json.dumps({"case": case.name, "pair": pairs[-1], **asdict(steps)}), flush=True)
+        before = after
     return pairs
 
 
@@ -134,7 +139,7 @@ def measured_figures(records: Sequence[Record]) -> Figures:
 
 
 def simulated_figures(
-    records: Sequence[Record], steps: StepTime, replicas: int, case: Case
+    records: Sequence[Record], steps: Steps, replicas: int, case: Case
 ) -> Figures:
     """Return the same figures of a simulated fleet with the same arrivals and lengths."""
     requests = Requests(
@@ -150,7 +155,7 @@ def simulated_figures(
     }
 
 
-def fleet(steps: StepTime, replicas: int) -> FleetModel:
+def fleet(steps: Steps, replicas: int) -> FleetModel:
     replica = ReplicaModel(steps=steps, slots=SLOTS, token_budget=BUDGET)
     return FleetModel(replicas=(replica,) * replicas, policy=POLICY)
 
@@ -166,7 +171,7 @@ def _in_flight(per_slot: float, replicas: int) -> int:
     return round(per_slot * SLOTS * replicas)
 
 
-def _arguments(case: Case, steps: StepTime, replicas: int) -> list[str]:
+def _arguments(case: Case, steps: Steps, replicas: int) -> list[str]:
     """Return what ``replicore bench`` is told of a case."""
     lengths = ["--input-tokens", case.input_tokens, "--output-tokens", case.output_tokens]
     if case.per_slot is not None:
@@ -228,17 +233,20 @@ def bench(url: str, *arguments: str, requests: int, seed: int) -> list[Record]:
     return sorted(found, key=lambda record: float(record["dispatched_s"]))
 
 
-def probe(url: str, replicas: int, *, seed: int) -> Iterator[Probed]:
-    """Yield what the fit goes by."""
+def probe(url: str, replicas: int, *, seed: int) -> list[Probed]:
+    """Return what the fit goes by."""
+    probed = []
     for number, tokens in enumerate(PROBE_INPUTS, seed):
-        alone = ["--input-tokens", str(tokens), "--output-tokens", "24", "-c", str(replicas)]
-        for record in bench(url, *alone, requests=4 * replicas, seed=number):
+        alone = ["--input-tokens", str(tokens), "--output-tokens", "12", "-c", str(replicas)]
+        for record in bench(url, *alone, requests=2 * replicas, seed=number):
             ttft_s = record["chunk_times_s"][0] - record["dispatched_s"]
-            yield _probed(record, decoding=1, ttft_s=ttft_s)
-    for number, decoding in enumerate((2, SLOTS), seed + 10):
-        together = ["--input-tokens", "8", "--output-tokens", "96", "-c", str(decoding * replicas)]
-        for record in bench(url, *together, requests=3 * decoding * replicas, seed=number):
-            yield _probed(record, decoding=decoding)
+            probed.append(_probed(record, decoding=1, ttft_s=ttft_s))
+    for decoding in range(2, SLOTS + 1):
+        in_flight = decoding * replicas
+        together = ["--input-tokens", "8", "--output-tokens", "32", "-c", str(in_flight)]
+        records = bench(url, *together, requests=in_flight, seed=seed + decoding)
+        probed += [_probed(record, decoding=decoding) for record in records]
+    return probed
 
 
 def _probed(record: Record, *, decoding: int, ttft_s: float | None = None) -> Probed:

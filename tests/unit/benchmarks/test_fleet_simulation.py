@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 import pytest
 
-from benchmarks.fleet_simulation.fit import Probed, fit_steps
 from benchmarks.fleet_simulation.llamacpp import (
     BUDGET,
     CASES,
@@ -13,42 +13,51 @@ from benchmarks.fleet_simulation.llamacpp import (
     row_of,
     simulated_figures,
 )
+from benchmarks.fleet_simulation.passes import Passes, Probed, fit_passes
 from benchmarks.fleet_simulation.queues import queue_rows
 from benchmarks.fleet_simulation.speed import speed_rows
-from replicore.engines.sim.steptime import StepTime
 from replicore.planner.simulate.fleet import simulate
 from replicore.planner.simulate.load import ClosedLoop, Requests
 
-STEPS = StepTime(
-    decode_s=0.01,
-    sequence_s=0.002,
+STEPS = Passes(
+    fixed_s=0.001,
+    group_s=0.025,
+    single_s=0.009,
+    output_s=0.003,
     context_token_s=1e-6,
-    prefill_s=0.01,
-    prompt_token_s=0.005,
-    prompt_pair_s=2e-6,
+    pair_s=2e-6,
 )
+
+
+def prompt_s(tokens: int) -> float:
+    """Return what a prompt takes that is worked on alone, pass by pass."""
+    starts = range(0, tokens, BUDGET)
+    parts = [(min(BUDGET, tokens - start), start) for start in starts]
+    return sum(STEPS.prefill(*part) for part in parts) + STEPS.output_s
 
 
 def probed(tokens: int, decoding: int) -> Probed:
     """Return what a probe of an engine with these steps finds."""
-    chunks = -(-tokens // BUDGET)
-    prompt_s = chunks * STEPS.prefill_s + STEPS.prompt(tokens)
     return Probed(
         input_tokens=tokens,
         output_tokens=24,
         decoding=decoding,
         gap_s=STEPS.decode(decoding, decoding * (tokens + 12)),
-        ttft_s=prompt_s if decoding == 1 else None,
+        ttft_s=prompt_s(tokens) if decoding == 1 else None,
     )
 
 
 def test_fit_finds_the_terms_of_the_steps() -> None:
-    probes = [probed(tokens, decoding) for tokens in (10, 50, 100, 250) for decoding in (1, 2, 4)]
-    found = fit_steps(probes, BUDGET)
+    probes = [probed(tokens, decoding) for tokens in (10, 50, 101, 250) for decoding in range(1, 5)]
 
-    for name in ("decode_s", "sequence_s", "context_token_s", "prompt_token_s", "prompt_pair_s"):
-        assert getattr(found, name) == pytest.approx(getattr(STEPS, name))
-    assert found.prefill_s == found.decode_s
+    assert astuple(fit_passes(probes, BUDGET)) == pytest.approx(astuple(STEPS))
+
+
+def test_decoded_tokens_fill_the_groups_of_a_prompt() -> None:
+    beside = STEPS.mixed(3, 0, [(13, 0)])
+    apart = STEPS.decode(3, 0) + STEPS.prefill(13, 0)
+
+    assert beside == pytest.approx(apart - STEPS.fixed_s - 4 * STEPS.single_s + STEPS.group_s)
 
 
 def test_term_that_would_be_negative_is_left_out() -> None:
@@ -56,10 +65,8 @@ def test_term_that_would_be_negative_is_left_out() -> None:
         Probed(input_tokens=10, output_tokens=10, decoding=n, gap_s=0.1 - 0.01 * n, ttft_s=0.2)
         for n in (1, 2, 4)
     ]
-    found = fit_steps(shrinking, BUDGET)
 
-    assert found.sequence_s == 0.0
-    assert found.decode_s > 0
+    assert min(astuple(fit_passes(shrinking, BUDGET))) == 0.0
 
 
 def record(index: int, dispatched: float, first: float, last: float) -> dict[str, Any]:

@@ -24,13 +24,10 @@ from replicore.engines.sim.model import BLOCK_TOKENS
 from replicore.engines.sim.prefix_cache import PrefixCache, cached_tokens
 from replicore.engines.sim.scheduler import Emission
 from replicore.engines.sim.sequence import Sequence
-from replicore.engines.sim.steptime import StepTime
+from replicore.engines.sim.steptime import Part, StepTime
 
 # vLLM's max_num_batched_tokens for a server.
 TOKEN_BUDGET = 8192
-
-# Tokens of a prompt, and how many stand before them in the KV cache.
-_Part = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +163,8 @@ class SteppedScheduler:
             return True
         decoding = self._decoding()
         if decoding:
-            self._step = _Step(at + self._decode_seconds(decoding), decoding)
+            seconds = self._time.decode(len(decoding), self._context(decoding))
+            self._step = _Step(at + seconds, decoding)
         return bool(decoding)
 
     def _prefill_alone(self, sequence: Sequence, tokens: int) -> float:
@@ -179,23 +177,21 @@ class SteppedScheduler:
         parts, ended = self._take_prompts(TOKEN_BUDGET - len(decoding), at)
         if not decoding and not parts:
             return False
-        seconds = self._decode_seconds(decoding) if decoding else self._time.prefill_s
-        seconds += sum(self._time.prompt(tokens, before) for tokens, before in parts)
+        seconds = self._time.mixed(len(decoding), self._context(decoding), parts)
         self._step = _Step(at + seconds, decoding + ended)
         return True
 
-    def _decode_seconds(self, decoding: list[Sequence]) -> float:
+    def _context(self, decoding: list[Sequence]) -> int:
         counts = self._time.context_token_s > 0  # a sum over thousands of sequences
-        context = sum(each.tokens for each in decoding) if counts else 0
-        return self._time.decode(len(decoding), context)
+        return sum(each.tokens for each in decoding) if counts else 0
 
     def _decoding(self) -> list[Sequence]:
         prefilling = self._prefilling
         return [each for each in self._running if each not in prefilling and not each.stalled]
 
-    def _take_prompts(self, budget: int, at: float) -> tuple[list[_Part], list[Sequence]]:
+    def _take_prompts(self, budget: int, at: float) -> tuple[list[Part], list[Sequence]]:
         """Take prompts in the order of admission; return their parts, and which are whole then."""
-        parts: list[_Part] = []
+        parts: list[Part] = []
         ended = []
         while budget > 0:
             if not self._prefilling and not self._admit(at):

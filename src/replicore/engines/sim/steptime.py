@@ -14,7 +14,11 @@ other, since the layers of one step are bound by memory and by arithmetic in tur
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+
+# Tokens of a prompt, and how many of it stand before them in the KV cache.
+Part = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,11 @@ class StepTime:
     def prefill(self, tokens: int, before: int = 0) -> float:
         """Return the seconds of a prefill step."""
         return self.prefill_s + self.prompt(tokens, before)
+
+    def mixed(self, sequences: int, context: int, parts: Iterable[Part]) -> float:
+        """Return the seconds of a step with parts of prompts, beside a decode step of any size."""
+        alone = self.decode(sequences, context) if sequences else self.prefill_s
+        return alone + sum(self.prompt(tokens, before) for tokens, before in parts)
 
     def faster(self, speed: float) -> StepTime:
         """Return the same engine at ``speed`` times its speed."""

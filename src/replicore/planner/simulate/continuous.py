@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from replicore.engines.sim.steptime import Part
 from replicore.planner.simulate.job import Job
 from replicore.planner.simulate.model import ReplicaModel
 from replicore.planner.simulate.stepped import Stepped
 from replicore.planner.simulate.stretch import Stretch, decode_stretch
-
-# Tokens of a prompt, and how many of it stand before them in the KV cache.
-_Part = tuple[int, int]
 
 
 class Continuous(Stepped):
@@ -24,7 +22,7 @@ class Continuous(Stepped):
         decoding, steps = self._decoding, self.model.steps
         parts = self._take_prompts(self.model.token_budget - decoding.count, at)
         if parts:
-            self.stretch = Stretch(at, self._mixed_s(parts))
+            self.stretch = Stretch(at, steps.mixed(decoding.count, decoding.context, parts))
         elif decoding.count:
             self.stretch = decode_stretch(
                 steps, at, decoding.count, decoding.context, self._most_steps()
@@ -32,18 +30,9 @@ class Continuous(Stepped):
         else:
             self.stretch = None
 
-    def _mixed_s(self, parts: list[_Part]) -> float:
-        """Return the length of a step with parts of prompts."""
-        steps, decoding = self.model.steps, self._decoding
-        if decoding.count:
-            seconds = steps.decode(decoding.count, decoding.context)
-        else:
-            seconds = steps.prefill(*parts.pop(0))
-        return seconds + sum(steps.prompt(tokens, before) for tokens, before in parts)
-
-    def _take_prompts(self, budget: int, at: float) -> list[_Part]:
+    def _take_prompts(self, budget: int, at: float) -> list[Part]:
         """Take prompts in the order of admission; return their parts."""
-        parts: list[_Part] = []
+        parts: list[Part] = []
         while budget > 0 and (self._prefilling or self._admits(at)):
             job, left = next(iter(self._prefilling.items()))
             part = min(left, budget)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from replicore.engines.sim.steptime import Part
 from replicore.errors import ConfigError
 from replicore.gateway.routing.policies import POLICIES
 from replicore.wording import listed, quoted
@@ -29,12 +31,8 @@ class Steps(Protocol):
         """
         ...
 
-    def prompt(self, tokens: int, before: int) -> float:
-        """Return what a part of a prompt adds to a step.
-
-        Args:
-            before: Tokens of its sequence that are in the KV cache already.
-        """
+    def mixed(self, sequences: int, context: int, parts: Sequence[Part]) -> float:
+        """Return the length of a step with parts of prompts, beside a decode step of any size."""
         ...
 
     def prefill(self, tokens: int, before: int) -> float:

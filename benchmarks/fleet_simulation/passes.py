@@ -1,0 +1,119 @@
+"""llama.cpp's step, and its terms from a layout's probes.
+
+Every step of llama.cpp is one pass over its tokens, decoded ones and those of prompts alike. Its
+kernels for CPUs take them in groups of four, and what is left over one by one, which reads the
+weights once for each: three tokens take nearly as long as four. So a pass over n tokens, of which s
+are of sequences that decode, takes::
+
+    fixed + n // 4 * group + n % 4 * single + s * output + context * context_token + pairs * pair
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from replicore.engines.sim.steptime import Part
+
+GROUP = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """A ``planner.simulate.model.Steps``; all terms in seconds.
+
+    Attributes:
+        fixed_s: Of a pass, whatever is in it.
+        group_s: Of four tokens.
+        single_s: Of a token that is in no group.
+        output_s: Of the output layer for one sequence.
+        context_token_s: Of each token that a decoded one attends to.
+        pair_s: Of each pair of a prompt token and one before it.
+    """
+
+    fixed_s: float
+    group_s: float
+    single_s: float
+    output_s: float
+    context_token_s: float
+    pair_s: float
+
+    def decode(self, sequences: int, context: int) -> float:
+        """Return the seconds of a pass over one token of every sequence."""
+        return self.mixed(sequences, context, ())
+
+    def prefill(self, tokens: int, before: int) -> float:
+        """Return the seconds of a pass over a part of a prompt."""
+        return self.mixed(0, 0, [(tokens, before)])
+
+    def mixed(self, sequences: int, context: int, parts: Sequence[Part]) -> float:
+        """Return the seconds of a pass over decoded tokens and parts of prompts."""
+        groups, singles = divmod(sequences + sum(tokens for tokens, _ in parts), GROUP)
+        pairs = sum(tokens * (before + tokens / 2) for tokens, before in parts)
+        return (
+            self.fixed_s
+            + groups * self.group_s
+            + singles * self.single_s
+            + sequences * self.output_s
+            + context * self.context_token_s
+            + pairs * self.pair_s
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """One request of a probe.
+
+    Attributes:
+        decoding: Requests of its replica that decode in the same step.
+        gap_s: The median of its gaps.
+        ttft_s: None where the prompt was not worked on alone.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    decoding: int
+    gap_s: float
+    ttft_s: float | None = None
+
+
+def fit_passes(probed: Iterable[Probed], budget: int) -> Passes:
+    """Return the terms of a pass, none below 0, by least squares of relative errors.
+
+    Args:
+        budget: Tokens of a pass at most.
+    """
+    rows, targets = [], []
+    for one in probed:
+        context = one.decoding * (one.input_tokens + one.output_tokens / 2)
+        rows.append([1, *divmod(one.decoding, GROUP), one.decoding, context, 0])
+        targets.append(one.gap_s)
+        if one.ttft_s is not None:
+            rows.append(_prompt_row(one.input_tokens, budget))
+            targets.append(one.ttft_s)
+    return Passes(*_non_negative(np.array(rows, float), np.array(targets)))
+
+
+def _prompt_row(tokens: int, budget: int) -> list[float]:
+    full, rest = divmod(tokens, budget)
+    groups = full * (budget // GROUP) + rest // GROUP
+    singles = full * (budget % GROUP) + rest % GROUP
+    return [full + (rest > 0), groups, singles, 1, 0, tokens * tokens / 2]
+
+
+def _non_negative(rows: np.ndarray, targets: np.ndarray) -> list[float]:
+    """Return the least squares of relative errors; a term that would be below 0 is left out."""
+    weighted = rows / targets[:, None]
+    kept = list(range(rows.shape[1]))
+    while True:
+        solved, *_ = np.linalg.lstsq(weighted[:, kept], np.ones(len(targets)), rcond=None)
+        worst = int(np.argmin(solved))
+        if solved[worst] >= 0:
+            break
+        del kept[worst]
+    terms = [0.0] * rows.shape[1]
+    for index, term in zip(kept, solved.tolist(), strict=True):
+        terms[index] = term
+    return terms
