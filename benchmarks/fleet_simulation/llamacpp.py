@@ -1,9 +1,10 @@
 """Real llama.cpp replicas next to simulated ones.
 
-Each layout is deployed once. Every load is measured between two lots of probes: one request at a time
-on every replica, with prompts of several lengths, and more of them with short prompts. llama.cpp's
-step (``passes.py``) is fitted to these probes and to nothing else, since a machine that others use
-too is not as fast all the time. Then the load is simulated with the same arrivals and lengths.
+Each layout is deployed once. Every load is measured between two lots of probes: one request at a
+time on every replica, with prompts of several lengths, and more of them with short prompts.
+llama.cpp's step (``passes.py``) is fitted to these probes and to nothing else, since a machine that
+others use too is not as fast all the time. Then the load is simulated with the same arrivals and
+lengths.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fleet_simulation.passes import Probed, fit_passes
+from benchmarks.fleet_simulation.passes import Decoded, Probed, Prompted, fit_passes
 from benchmarks.result_file import Row
 from replicore.planner.simulate.fleet import simulate
 from replicore.planner.simulate.load import ClosedLoop, Load, OpenLoop, Requests
@@ -235,28 +236,36 @@ def bench(url: str, *arguments: str, requests: int, seed: int) -> list[Record]:
 
 def probe(url: str, replicas: int, *, seed: int) -> list[Probed]:
     """Return what the fit goes by."""
-    probed = []
+    probed: list[Probed] = []
     for number, tokens in enumerate(PROBE_INPUTS, seed):
         alone = ["--input-tokens", str(tokens), "--output-tokens", "12", "-c", str(replicas)]
         for record in bench(url, *alone, requests=2 * replicas, seed=number):
             ttft_s = record["chunk_times_s"][0] - record["dispatched_s"]
-            probed.append(_probed(record, decoding=1, ttft_s=ttft_s))
+            probed += [Prompted(record["input_tokens"], ttft_s), decoded([record])]
     for decoding in range(2, SLOTS + 1):
         in_flight = decoding * replicas
         together = ["--input-tokens", "8", "--output-tokens", "32", "-c", str(in_flight)]
         records = bench(url, *together, requests=in_flight, seed=seed + decoding)
-        probed += [_probed(record, decoding=decoding) for record in records]
+        probed += [decoded(each) for each in by_replica(records)]
     return probed
 
 
-def _probed(record: Record, *, decoding: int, ttft_s: float | None = None) -> Probed:
-    return Probed(
-        input_tokens=record["input_tokens"],
-        output_tokens=record["output_tokens"],
-        decoding=decoding,
-        gap_s=float(np.median(np.diff(record["chunk_times_s"]))),
-        ttft_s=ttft_s,
-    )
+def by_replica(records: Sequence[Record]) -> list[list[Record]]:
+    """Return the records of each replica."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record["replica"], []).append(record)
+    return list(found.values())
+
+
+def decoded(together: Sequence[Record]) -> Decoded:
+    """Return the mean step of requests of one replica while all of them decode."""
+    begin_s = max(record["chunk_times_s"][0] for record in together)
+    end_s = min(record["chunk_times_s"][-1] for record in together)
+    times = together[0]["chunk_times_s"]
+    steps = sum(begin_s < time_s <= end_s for time_s in times)
+    context = sum(record["input_tokens"] + record["output_tokens"] // 2 for record in together)
+    return Decoded(len(together), context, (end_s - begin_s) / steps)
 
 
 def _tpot_s(record: Record) -> float:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import mean
 
 import numpy as np
 
@@ -62,45 +63,61 @@ class Passes:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probed:
-    """One request of a probe.
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Steps of requests that decode and nothing else.
 
     Attributes:
-        decoding: Requests of its replica that decode in the same step.
-        gap_s: The median of its gaps.
-        ttft_s: None where the prompt was not worked on alone.
+        sequences: Of one replica.
+        context: Tokens that they attend to together.
+        step_s: Of a step, in the mean.
     """
 
-    input_tokens: int
-    output_tokens: int
-    decoding: int
-    gap_s: float
-    ttft_s: float | None = None
+    sequences: int
+    context: float
+    step_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """A prompt that was worked on alone."""
+
+    tokens: int
+    ttft_s: float
+
+
+Probed = Decoded | Prompted
 
 
 def fit_passes(probed: Iterable[Probed], budget: int) -> Passes:
     """Return the terms of a pass, none below 0, by least squares of relative errors.
 
+    What was probed more than once counts by its mean: a machine that is slow now and then is slow
+    in the loads too, and relative errors of single requests would favour the fast ones.
+
     Args:
         budget: Tokens of a pass at most.
     """
-    rows, targets = [], []
+    seconds: dict[tuple[float, ...], list[float]] = {}
     for one in probed:
-        context = one.decoding * (one.input_tokens + one.output_tokens / 2)
-        rows.append([1, *divmod(one.decoding, GROUP), one.decoding, context, 0])
-        targets.append(one.gap_s)
-        if one.ttft_s is not None:
-            rows.append(_prompt_row(one.input_tokens, budget))
-            targets.append(one.ttft_s)
-    return Passes(*_non_negative(np.array(rows, float), np.array(targets)))
+        if isinstance(one, Decoded):
+            row, target = _decode_row(one.sequences, one.context), one.step_s
+        else:
+            row, target = _prompt_row(one.tokens, budget), one.ttft_s
+        seconds.setdefault(row, []).append(target)
+    targets = [mean(each) for each in seconds.values()]
+    return Passes(*_non_negative(np.array([*seconds]), np.array(targets)))
 
 
-def _prompt_row(tokens: int, budget: int) -> list[float]:
+def _decode_row(sequences: int, context: float) -> tuple[float, ...]:
+    return (1.0, *divmod(sequences, GROUP), sequences, context, 0)
+
+
+def _prompt_row(tokens: int, budget: int) -> tuple[float, ...]:
     full, rest = divmod(tokens, budget)
     groups = full * (budget // GROUP) + rest // GROUP
     singles = full * (budget % GROUP) + rest % GROUP
-    return [full + (rest > 0), groups, singles, 1, 0, tokens * tokens / 2]
+    return (full + (rest > 0), groups, singles, 1, 0, tokens * tokens / 2)
 
 
 def _non_negative(rows: np.ndarray, targets: np.ndarray) -> list[float]:

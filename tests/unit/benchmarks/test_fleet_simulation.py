@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import astuple
 from typing import Any
 
@@ -8,12 +9,13 @@ import pytest
 from benchmarks.fleet_simulation.llamacpp import (
     BUDGET,
     CASES,
+    decoded,
     fleet,
     measured_figures,
     row_of,
     simulated_figures,
 )
-from benchmarks.fleet_simulation.passes import Passes, Probed, fit_passes
+from benchmarks.fleet_simulation.passes import Decoded, Passes, Probed, Prompted, fit_passes
 from benchmarks.fleet_simulation.queues import queue_rows
 from benchmarks.fleet_simulation.speed import speed_rows
 from replicore.planner.simulate.fleet import simulate
@@ -36,21 +38,18 @@ def prompt_s(tokens: int) -> float:
     return sum(STEPS.prefill(*part) for part in parts) + STEPS.output_s
 
 
-def probed(tokens: int, decoding: int) -> Probed:
-    """Return what a probe of an engine with these steps finds."""
-    return Probed(
-        input_tokens=tokens,
-        output_tokens=24,
-        decoding=decoding,
-        gap_s=STEPS.decode(decoding, decoding * (tokens + 12)),
-        ttft_s=prompt_s(tokens) if decoding == 1 else None,
-    )
+def probes() -> Iterator[Probed]:
+    """Yield what probes of an engine with these steps find, a slow one and a fast one of each."""
+    for speed in (0.8, 1.2):
+        for tokens in (10, 50, 101, 250):
+            yield Prompted(tokens, speed * prompt_s(tokens))
+            for sequences in range(1, 5):
+                context = sequences * (tokens + 12)
+                yield Decoded(sequences, context, speed * STEPS.decode(sequences, context))
 
 
-def test_fit_finds_the_terms_of_the_steps() -> None:
-    probes = [probed(tokens, decoding) for tokens in (10, 50, 101, 250) for decoding in range(1, 5)]
-
-    assert astuple(fit_passes(probes, BUDGET)) == pytest.approx(astuple(STEPS))
+def test_fit_finds_the_terms_of_the_mean_step() -> None:
+    assert astuple(fit_passes(probes(), BUDGET)) == pytest.approx(astuple(STEPS))
 
 
 def test_decoded_tokens_fill_the_groups_of_a_prompt() -> None:
@@ -61,12 +60,9 @@ def test_decoded_tokens_fill_the_groups_of_a_prompt() -> None:
 
 
 def test_term_that_would_be_negative_is_left_out() -> None:
-    shrinking = [
-        Probed(input_tokens=10, output_tokens=10, decoding=n, gap_s=0.1 - 0.01 * n, ttft_s=0.2)
-        for n in (1, 2, 4)
-    ]
+    shrinking = [Decoded(sequences, 10, 0.1 - 0.01 * sequences) for sequences in (1, 2, 4)]
 
-    assert min(astuple(fit_passes(shrinking, BUDGET))) == 0.0
+    assert min(astuple(fit_passes([*shrinking, Prompted(10, 0.2)], BUDGET))) == 0.0
 
 
 def record(index: int, dispatched: float, first: float, last: float) -> dict[str, Any]:
@@ -88,6 +84,13 @@ def test_run_of_the_simulated_engine_itself_has_no_error() -> None:
     records = [record(index, *one) for index, one in enumerate(times)]
 
     assert simulated_figures(records, STEPS, 2, case) == pytest.approx(measured_figures(records))
+
+
+def test_steps_are_counted_while_all_decode() -> None:
+    early = record(0, 0.0, 1.0, 5.0) | {"chunk_times_s": [1.0, 2.0, 3.0, 4.0, 5.0]}
+    late = record(1, 0.0, 3.0, 7.0) | {"chunk_times_s": [3.0, 4.0, 5.0, 6.0, 7.0]}
+
+    assert decoded([early, late]) == Decoded(2, 2 * (128 + 16), 1.0)
 
 
 def test_errors_are_those_of_each_round_and_their_median() -> None:
