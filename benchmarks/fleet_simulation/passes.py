@@ -1,11 +1,14 @@
 """llama.cpp's step, and its terms from a layout's probes.
 
-Every step of llama.cpp is one pass over its tokens, decoded ones and those of prompts alike. Its
-kernels for CPUs take them in groups of four, and what is left over one by one, which reads the
-weights once for each: three tokens take nearly as long as four. So a pass over n tokens, of which s
-are of sequences that decode, takes::
+A step is one pass over its tokens or several. The kernels for CPUs take tokens in groups of four,
+and what is left over one by one, which reads the weights once for each: three tokens take nearly as
+long as four. A pass over n tokens, of which s are of sequences that decode, takes::
 
     fixed + n // 4 * group + n % 4 * single + s * output + context * context_token + pairs * pair
+
+A pass has as many tokens of each of its sequences, unless they share one KV cache, which they do
+not by default. So prompts beside decoding take one token into the first pass, and what is left of
+them is a pass of its own. Slots whose numbers are not in a row make more passes; that is left out.
 """
 
 from __future__ import annotations
@@ -50,17 +53,21 @@ class Passes:
         return self.mixed(0, 0, [(tokens, before)])
 
     def mixed(self, sequences: int, context: int, parts: Sequence[Part]) -> float:
-        """Return the seconds of a pass over decoded tokens and parts of prompts."""
-        groups, singles = divmod(sequences + sum(tokens for tokens, _ in parts), GROUP)
+        """Return the seconds of the passes over decoded tokens and parts of prompts."""
+        together = [1 if sequences else tokens for tokens, _ in parts]
+        left = [tokens - taken for (tokens, _), taken in zip(parts, together, strict=True)]
+        passes = [sequences + sum(together), *(tokens for tokens in left if tokens)]
         pairs = sum(tokens * (before + tokens / 2) for tokens, before in parts)
         return (
-            self.fixed_s
-            + groups * self.group_s
-            + singles * self.single_s
+            sum(self._pass_s(tokens) for tokens in passes)
             + sequences * self.output_s
             + context * self.context_token_s
             + pairs * self.pair_s
         )
+
+    def _pass_s(self, tokens: int) -> float:
+        groups, singles = divmod(tokens, GROUP)
+        return self.fixed_s + groups * self.group_s + singles * self.single_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,11 +52,19 @@ def test_fit_finds_the_terms_of_the_mean_step() -> None:
     assert astuple(fit_passes(probes(), BUDGET)) == pytest.approx(astuple(STEPS))
 
 
-def test_decoded_tokens_fill_the_groups_of_a_prompt() -> None:
-    beside = STEPS.mixed(3, 0, [(13, 0)])
-    apart = STEPS.decode(3, 0) + STEPS.prefill(13, 0)
+def test_prompt_beside_decoding_takes_one_token_into_their_pass() -> None:
+    beside = STEPS.mixed(3, 300, [(13, 26)])
+    pairs = 13 * (26 + 6.5)
 
-    assert beside == pytest.approx(apart - STEPS.fixed_s - 4 * STEPS.single_s + STEPS.group_s)
+    passes = STEPS.fixed_s + STEPS.group_s + STEPS.fixed_s + 3 * STEPS.group_s
+    others = 3 * STEPS.output_s + 300 * STEPS.context_token_s + pairs * STEPS.pair_s
+    assert beside == pytest.approx(passes + others)
+
+
+def test_prompt_alone_is_one_pass() -> None:
+    assert STEPS.prefill(16, 0) == pytest.approx(
+        STEPS.fixed_s + 4 * STEPS.group_s + 16 * 8 * STEPS.pair_s
+    )
 
 
 def test_term_that_would_be_negative_is_left_out() -> None:
