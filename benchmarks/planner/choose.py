@@ -1,4 +1,4 @@
-"""Choose the spread and the kernel of ``planner/priors.py`` by cross-validation.
+"""Choose the spread and the kernel of ``planner/prediction/priors.py`` by cross-validation.
 
     python -m benchmarks.planner.choose --rows ROWS.csv
 
@@ -21,11 +21,11 @@ import numpy as np
 from benchmarks.planner.online import kind_of
 from benchmarks.planner.rows import Row, read_rows
 from benchmarks.planner.splits import folds, group_of, halves, model_of, without, workload_of
-from replicore.planner import priors
-from replicore.planner.calibrate import calibrate
-from replicore.planner.fit import Array
-from replicore.planner.predictor import Times
-from replicore.planner.priors import Prior
+from replicore.planner.prediction import priors
+from replicore.planner.prediction.calibrate import calibrate
+from replicore.planner.prediction.fit import Array
+from replicore.planner.prediction.predictor import Times
+from replicore.planner.prediction.priors import Prior
 
 _SPLITS = (folds, without(workload_of), without(model_of), without(group_of))
 _STEPS = (0.7, 1.4)

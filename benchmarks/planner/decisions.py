@@ -18,8 +18,8 @@ from benchmarks.planner.online import Figures, Prediction, fitted, measured_tok_
 from benchmarks.planner.rows import Row
 from benchmarks.planner.splits import group_of, workload_of
 from replicore.planner.choose import Prospects, chance, choose, next_run
-from replicore.planner.fit import Array
-from replicore.planner.predictor import Predictor
+from replicore.planner.prediction.fit import Array
+from replicore.planner.prediction.predictor import Predictor
 
 TPOT_LIMITS_S = (0.015, 0.025, 0.040)
 RUNS = (0, 1, 2, 3)

@@ -6,7 +6,7 @@ from replicore.hardware.device import Device
 from replicore.models.formats import in_format
 from replicore.models.infer import anatomy_of
 from replicore.models.shape import ModelShape
-from replicore.planner.precision import Precision
+from replicore.planner.step.precision import Precision
 
 # What the column ``precision`` has in it, the first that is found, and the format of weights.
 # int8 and int4 are of weights alone, and so is what of gpt-oss is in 4 bits: its experts.

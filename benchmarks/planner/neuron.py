@@ -20,10 +20,10 @@ import numpy as np
 
 from benchmarks.planner.neuron_rows import read_neuron, replicas
 from benchmarks.planner.rows import Row, number
-from replicore.planner import static_priors
-from replicore.planner.calibrate import calibrate
-from replicore.planner.predictor import Predictor
-from replicore.planner.traffic import Observation
+from replicore.planner.prediction import static_priors
+from replicore.planner.prediction.calibrate import calibrate
+from replicore.planner.prediction.predictor import Predictor
+from replicore.planner.step.traffic import Observation
 
 # Largest median error of TPOT in per cent, by split.
 BARS = {"random half": 7.0, "model": 9.0}

@@ -17,9 +17,9 @@ from replicore.hardware.devices import devices
 from replicore.models.formats import in_format
 from replicore.models.infer import anatomy_of
 from replicore.models.variants import find_variant
-from replicore.planner.precision import Precision
-from replicore.planner.replica import Replica, StaticBatch
-from replicore.planner.traffic import Case, Observation, Traffic
+from replicore.planner.step.precision import Precision
+from replicore.planner.step.replica import Replica, StaticBatch
+from replicore.planner.step.traffic import Case, Observation, Traffic
 
 ENGINE = "neuron"
 

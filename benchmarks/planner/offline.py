@@ -20,8 +20,8 @@ from benchmarks.planner.offline_fit import (
 from benchmarks.planner.offline_rows import OfflineRun, Settings, offline_runs
 from benchmarks.planner.rows import Row
 from benchmarks.planner.tp_choice import Pick, achieved
-from replicore.planner.fit import Array
-from replicore.planner.terms import TPOT_TERMS
+from replicore.planner.prediction.fit import Array
+from replicore.planner.step.terms import TPOT_TERMS
 
 Report = dict[str, Any]
 Figures = dict[str, Any]

@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.planner.offline_rows import OfflineRun, Settings
 from benchmarks.planner.tp_choice import achieved
-from replicore.planner import priors
-from replicore.planner.fit import Array, Factors, fit_factors
+from replicore.planner.prediction import priors
+from replicore.planner.prediction.fit import Array, Factors, fit_factors
 
 # What a run is held out with: all that have the same.
 Group = Callable[[OfflineRun], Hashable]

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.planner.rows import Row, number, row_of
-from replicore.planner.fit import Array
-from replicore.planner.offline import Offline, offline_terms
-from replicore.planner.replica import Replica
+from replicore.planner.prediction.fit import Array
+from replicore.planner.prediction.offline import Offline, offline_terms
+from replicore.planner.step.replica import Replica
 
 TABLES = "BDE"
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from benchmarks.planner.rows import Row, number
 from benchmarks.planner.splits import SPLITS, Split, group_of
-from replicore.planner.calibrate import calibrate
-from replicore.planner.fit import Array
-from replicore.planner.predictor import Predictor, Times
+from replicore.planner.prediction.calibrate import calibrate
+from replicore.planner.prediction.fit import Array
+from replicore.planner.prediction.predictor import Predictor, Times
 
 Figures = dict[str, object]
 

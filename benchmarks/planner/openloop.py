@@ -15,10 +15,10 @@ import numpy as np
 
 from benchmarks.planner.openloop_rows import Run, answer, closed_runs, open_runs
 from benchmarks.planner.rows import Row
-from replicore.planner.calibrate import calibrate
-from replicore.planner.fit import Array
 from replicore.planner.plan import Service
-from replicore.planner.predictor import Predictor
+from replicore.planner.prediction.calibrate import calibrate
+from replicore.planner.prediction.fit import Array
+from replicore.planner.prediction.predictor import Predictor
 
 Report = dict[str, Any]
 

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.planner.rows import Row, Values, number, row_of
-from replicore.planner.curves import Curves
 from replicore.planner.layouts import Layout
 from replicore.planner.memory.rank import RankMemory
 from replicore.planner.plan import Service
-from replicore.planner.predictor import Predictor
+from replicore.planner.prediction.predictor import Predictor
 from replicore.planner.question import Cores, Degree, Lengths, Load, Question
-from replicore.planner.replica import Replica
-from replicore.planner.service import service_of
+from replicore.planner.serving.curves import Curves
+from replicore.planner.serving.service import service_of
 from replicore.planner.sheet import OwnCores
-from replicore.planner.traffic import Case
+from replicore.planner.step.replica import Replica
+from replicore.planner.step.traffic import Case
 
 TABLES = "CHKL"
 

@@ -7,7 +7,7 @@ have these options, and TTFT cannot be understood without.
 from __future__ import annotations
 
 from replicore.hardware.device import Device
-from replicore.planner.traffic import Traffic
+from replicore.planner.step.traffic import Traffic
 
 # In the notes of its rows: lengths are drawn uniformly from 80 to 100 % of the nominal ones.
 INFERENCEX = "InferenceX"

@@ -17,9 +17,9 @@ from replicore.models.infer import anatomy_of
 from replicore.models.shape import ModelShape
 from replicore.models.variants import find_variant
 from replicore.planner.memory.vllm import VllmLimits, usual_limits, vllm_rank
-from replicore.planner.precision import Precision
-from replicore.planner.replica import Replica
-from replicore.planner.traffic import Case, Observation, Traffic
+from replicore.planner.step.precision import Precision
+from replicore.planner.step.replica import Replica
+from replicore.planner.step.traffic import Case, Observation, Traffic
 
 Values = Mapping[str, str]
 

@@ -18,12 +18,12 @@ from pathlib import Path
 import replicore.planner
 from benchmarks.planner.rows import Row, read_rows
 from replicore import __version__
-from replicore.planner.calibrate import calibrate
-from replicore.planner.calibration import Key, key_of
 from replicore.planner.files.record import CalibrationRecord
 from replicore.planner.files.writing import write_calibration
-from replicore.planner.predictor import Predictor
-from replicore.planner.terms import cost_of
+from replicore.planner.prediction.calibrate import calibrate
+from replicore.planner.prediction.calibration import Key, key_of
+from replicore.planner.prediction.predictor import Predictor
+from replicore.planner.step.terms import cost_of
 
 # Share of the peak that a run's prompts may take alone; no other published table is above 0.45.
 _MOST_OF_PEAK = 0.6

@@ -24,12 +24,12 @@ from replicore.hardware.cpu_sheet import CpuSheet, guessed_sheet
 from replicore.hardware.machine import Machine
 from replicore.models.anatomy import Anatomy
 from replicore.models.builtin import BUILTINS
-from replicore.planner.calibrate import calibrate
 from replicore.planner.files.record import CalibrationRecord
 from replicore.planner.files.writing import write_calibration
-from replicore.planner.precision import Precision
-from replicore.planner.replica import Replica
-from replicore.planner.traffic import Case, Observation, Traffic
+from replicore.planner.prediction.calibrate import calibrate
+from replicore.planner.step.precision import Precision
+from replicore.planner.step.replica import Replica
+from replicore.planner.step.traffic import Case, Observation, Traffic
 
 MEASURED = RESULTS / "dp_vs_tp.json"
 

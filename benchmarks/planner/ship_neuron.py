@@ -22,10 +22,10 @@ from benchmarks.planner.ship import FOLDER
 from replicore import __version__
 from replicore.hardware.devices import neuron_device
 from replicore.hardware.neuron.catalogue import chips
-from replicore.planner.calibration import Calibration, Key, key_of
 from replicore.planner.files.record import CalibrationRecord
 from replicore.planner.files.writing import write_calibration
-from replicore.planner.traffic import Observation
+from replicore.planner.prediction.calibration import Calibration, Key, key_of
+from replicore.planner.step.traffic import Observation
 
 Seen = tuple[Row, Observation]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.planner.offline_rows import OfflineRun
-from replicore.planner.fit import Array
+from replicore.planner.prediction.fit import Array
 
 # With fewer there is hardly a choice.
 _LEAST_DEGREES = 3

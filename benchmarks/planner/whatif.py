@@ -23,7 +23,7 @@ from benchmarks.planner.whatif_points import (
     tpot_points,
     ttft_points,
 )
-from replicore.planner.fit import Array
+from replicore.planner.prediction.fit import Array
 
 Report = dict[str, Any]
 

@@ -10,11 +10,11 @@ import numpy as np
 from benchmarks.planner.offline_fit import USUAL, held_out, predicted, usual
 from benchmarks.planner.offline_rows import offline_runs
 from benchmarks.planner.rows import Row, number, row_of
-from replicore.planner.calibrate import calibrate, uncalibrated
-from replicore.planner.fit import Array
-from replicore.planner.offline import Offline, offline_tok_s
-from replicore.planner.predictor import Predictor
-from replicore.planner.traffic import Observation
+from replicore.planner.prediction.calibrate import calibrate, uncalibrated
+from replicore.planner.prediction.fit import Array
+from replicore.planner.prediction.offline import Offline, offline_tok_s
+from replicore.planner.prediction.predictor import Predictor
+from replicore.planner.step.traffic import Observation
 
 # What a prediction knows: nothing that was measured, or what was of all models but the row's own.
 MODES = ("prior only", "other models")

@@ -25,7 +25,7 @@ from replicore.planner.document import fleet_document, plan_document, what_if_do
 from replicore.planner.files.load import load_predictor
 from replicore.planner.fleet import Fleet, fleets
 from replicore.planner.plan import Plan
-from replicore.planner.predictor import Predictor
+from replicore.planner.prediction.predictor import Predictor
 from replicore.planner.question import Load, Question
 from replicore.planner.recommend import plan as plan_of
 from replicore.spec import Spec, load_spec
@@ -70,6 +70,9 @@ Simulate = Annotated[
 Every = Annotated[bool, typer.Option("--all", help="List all layouts, with every batch size.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the plan as JSON on stdout.")]
 
+# No layout, and no number of machines, meets the SLO within the risk.
+UNMET_EXIT_CODE = 1
+
 # Against a slip: no service has as many requests per second.
 _MOST_PER_S = 10_000_000
 
@@ -92,7 +95,8 @@ def plan(
 ) -> None:
     """Predict every layout of a machine, recommend one and say why.
 
-    Nothing is started or downloaded; the machine may be another one.
+    Nothing is started or downloaded; the machine may be another one. Where no layout meets the
+    SLO the nearest is told, and the exit status is 1.
     """
     given = settings_given(set_ or [])
     overrides = {**hardware_given(hardware), **given}
@@ -125,6 +129,8 @@ def plan(
             _simulate(answer, predictor)
     if answer.best is None:
         raise InfeasiblePlan(answer.reason)
+    if not (found or answer.feasible):
+        raise typer.Exit(UNMET_EXIT_CODE)
 
 
 def _print_text(answer: Plan, found: list[Fleet], *, every: bool) -> None:

@@ -10,10 +10,10 @@ from rich.text import Text
 from replicore.cli.plan_view import beyond_lines, plain_console
 from replicore.errors import ConfigError
 from replicore.planner.advice import told_s
-from replicore.planner.breakdown import Breakdown, tpot_breakdown, ttft_breakdown
 from replicore.planner.memory.rank import RankMemory
 from replicore.planner.plan import Outcome, Plan, Service
-from replicore.planner.predictor import Predictor
+from replicore.planner.prediction.breakdown import Breakdown, tpot_breakdown, ttft_breakdown
+from replicore.planner.prediction.predictor import Predictor
 from replicore.units import GIB
 
 

@@ -23,10 +23,10 @@ def fleet_sentence(question: Question, found: Sequence[Fleet]) -> str:
     machines = pluralize(best.machines, "machine")
     layout = f"{best.machine_replicas} x TP{best.tp} with batch {best.batch_size}"
     on_each = f"{layout} on each" if best.machines > 1 else layout
-    loss = "one machine" if best.lost > 1 or best.machines > 1 else "one replica"
+    loss = "machine" if best.machines > 1 else "replica"
     return (
-        f"{machines} of {question.cores.machine} for {rate}: {on_each}, "
-        f"{100 * best.service.utilisation:.0f} % utilised; without {loss} "
+        f"{machines} of {question.cores.machine} for {rate}, one {loss} to spare: {on_each}, "
+        f"{100 * best.service.utilisation:.0f} % utilised; without one {loss} "
         f"{100 * best.after.utilisation:.0f} %, and the SLO is met with a probability of "
         f"{100 * best.after.meets:.0f} %"
     )

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from replicore.planner.advice import told_s
 from replicore.planner.plan import Forecast, Outcome, Plan, Service
-from replicore.planner.residual import FEATURES
+from replicore.planner.prediction.residual import FEATURES
 from replicore.units import GIB
 
 # Rows of the table unless all are asked for.

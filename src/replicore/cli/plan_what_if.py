@@ -16,9 +16,9 @@ from replicore.planner.advice import told_s
 from replicore.planner.asked import parse_layout
 from replicore.planner.layouts import Layout
 from replicore.planner.plan import Forecast
-from replicore.planner.predictor import Predictor
+from replicore.planner.prediction.predictor import Predictor
 from replicore.planner.question import Question
-from replicore.planner.traffic import Case, Traffic
+from replicore.planner.step.traffic import Case, Traffic
 from replicore.planner.whatif import WhatIf, what_if
 from replicore.tune.belief import case_at
 from replicore.tune.point_files import read_points

@@ -35,7 +35,7 @@ from replicore.hardware.cpu_sheet import CpuSheet
 from replicore.hardware.machine import Machine
 from replicore.planner.files.load import calibrations_folder
 from replicore.planner.question import Question
-from replicore.planner.traffic import Observation
+from replicore.planner.step.traffic import Observation
 from replicore.spec import Spec, load_spec
 from replicore.tune.belief import Problem, case_at, key_of_question
 from replicore.tune.budget import parse_budget

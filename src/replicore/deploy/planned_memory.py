@@ -15,8 +15,8 @@ from replicore.engines.vllm import options as vllm_options
 from replicore.hardware.neuron.detect import NeuronHardware
 from replicore.planner.memory import neuron, shared, vllm
 from replicore.planner.memory.rank import RankMemory
-from replicore.planner.precision import Precision
 from replicore.planner.question import MemoryRules
+from replicore.planner.step.precision import Precision
 from replicore.units import GIB
 
 

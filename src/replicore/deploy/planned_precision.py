@@ -8,7 +8,7 @@ from replicore.engines.llamacpp_memory import kv_element_bytes
 from replicore.engines.vllm import options as vllm_options
 from replicore.engines.vllm.memory import element_bytes
 from replicore.models.infer import anatomy_of
-from replicore.planner.precision import Precision
+from replicore.planner.step.precision import Precision
 
 # Formats whose activations are quantised as well, so that matrices are multiplied in so many bits.
 _COMPUTE_BITS = {"fp8": 8, "nvfp4": 4}

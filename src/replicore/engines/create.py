@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from types import MappingProxyType
 
 from replicore.engines.engine import Engine
-from replicore.engines.llamacpp import LlamaCpp
-from replicore.engines.neuron.engine import Neuron
-from replicore.engines.sim.engine import SimEngine
-from replicore.engines.vllm.engine import Vllm
 from replicore.errors import ConfigError
 from replicore.spec import EngineSpec
 
-_ENGINES: Mapping[str, Callable[[EngineSpec], Engine]] = MappingProxyType(
-    {"llamacpp": LlamaCpp, "vllm": Vllm, "neuron": Neuron, "sim": SimEngine}
+# Only the one that is asked for is imported.
+_ENGINES: Mapping[str, str] = MappingProxyType(
+    {
+        "llamacpp": "replicore.engines.llamacpp:LlamaCpp",
+        "vllm": "replicore.engines.vllm.engine:Vllm",
+        "neuron": "replicore.engines.neuron.engine:Neuron",
+        "sim": "replicore.engines.sim.engine:SimEngine",
+    }
 )
 
 
@@ -24,8 +27,9 @@ def create_engine(spec: EngineSpec) -> Engine:
     Raises:
         ConfigError: This version of replicore cannot run that engine.
     """
-    engine = _ENGINES.get(spec.kind)
-    if engine is not None:
+    if spec.kind in _ENGINES:
+        module, _, name = _ENGINES[spec.kind].partition(":")
+        engine: Callable[[EngineSpec], Engine] = getattr(import_module(module), name)
         return engine(spec)
     if spec.kind == "remote":
         raise ConfigError(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from replicore.plan_page.picks import runnable
 from replicore.planner.plan import Plan
-from replicore.planner.residual import FEATURES
+from replicore.planner.prediction.residual import FEATURES
 
 
 def warnings(plan: Plan) -> Iterator[str]:

@@ -13,7 +13,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from replicore.planner.fit import Array
+from replicore.planner.prediction.fit import Array
 
 _NORMAL = NormalDist()
 

@@ -54,9 +54,9 @@ def what_if_document(found: WhatIf) -> Fields:
             "source": found.measured.source,
             "ttft_s": found.measured.ttft_s,
             "tpot_s": found.measured.tpot_s,
-            "tokens_per_s": found.tokens_per_s,
-            "model_ttft_s": found.model_ttft_s,
-            "model_tpot_s": found.model_tpot_s,
+            "tokens_per_s": _number(found.tokens_per_s),
+            "model_ttft_s": _number(found.model_ttft_s),
+            "model_tpot_s": _number(found.model_tpot_s),
         },
         "predicted": _outcome(found.after),
         "without_measurement": _outcome(found.before),
@@ -105,22 +105,29 @@ def _service(service: Service) -> Fields:
         "tpot_p99_s": _forecast(service.tpot_p99_s),
         "replica_tokens_per_s": _forecast(service.replica_tokens_per_s),
         "tokens_per_s": _forecast(service.tokens_per_s),
-        "goodput_per_s": service.goodput_per_s,
-        "running": service.running,
-        "utilisation": service.utilisation,
-        "shares": _rounded(service.shares),
-        "tpot_shares": _rounded(service.tpot_shares),
-        "ttft_shares": _rounded(service.ttft_shares),
+        "goodput_per_s": _number(service.goodput_per_s),
+        "running": _number(service.running),
+        "utilisation": _number(service.utilisation),
+        "shares": _shares(service.shares),
+        "tpot_shares": _shares(service.tpot_shares),
+        "ttft_shares": _shares(service.ttft_shares),
         "binding": service.binding,
-        "meets": service.meets,
+        "meets": _number(service.meets),
         "beyond": list(service.beyond),
         "notes": list(service.notes),
     }
 
 
 def _forecast(forecast: Forecast | None) -> Fields | None:
-    return asdict(forecast) if forecast is not None else None
+    if forecast is None:
+        return None
+    return {name: _number(value) for name, value in asdict(forecast).items()}
 
 
-def _rounded(shares: Mapping[str, float]) -> dict[str, float]:
+def _shares(shares: Mapping[str, float]) -> dict[str, float]:
     return {cost: round(part, 4) for cost, part in shares.items()}
+
+
+def _number(value: float) -> float:
+    """Return a predicted number without digits that nobody can predict."""
+    return float(f"{value:.6g}")

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from replicore.planner.plan import Outcome, Plan, Service
-from replicore.planner.predictor import Predictor
+from replicore.planner.prediction.predictor import Predictor
+from replicore.planner.prediction.steps import steps_of
 from replicore.planner.question import Lengths, Question
 from replicore.planner.simulate.fleet import simulate
 from replicore.planner.simulate.load import ClosedLoop, Load, Requests, normal, poisson
 from replicore.planner.simulate.model import FleetModel, ReplicaModel
 from replicore.planner.simulate.outcome import Ints
 from replicore.planner.simulate.summary import Slo, Summary, summarise
-from replicore.planner.steps import steps_of
 
 # Requests for each that is in flight, at least and at most.
 _ROUNDS = 8

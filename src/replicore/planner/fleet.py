@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 
-from replicore.planner.curves import Curves
 from replicore.planner.layouts import Layout, layouts_of
 from replicore.planner.plan import Service
-from replicore.planner.predictor import Predictor
+from replicore.planner.prediction.predictor import Predictor
 from replicore.planner.question import Question
-from replicore.planner.service import TOO_BUSY, service_of
+from replicore.planner.serving.curves import Curves
+from replicore.planner.serving.service import TOO_BUSY, service_of
 
 # More replicas than this are not looked for, times those that the rate takes at least.
 _MOST = 4

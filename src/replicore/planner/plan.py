@@ -8,7 +8,7 @@ from math import exp
 from typing import TYPE_CHECKING
 
 from replicore.planner.question import Question
-from replicore.planner.traffic import Case
+from replicore.planner.step.traffic import Case
 
 if TYPE_CHECKING:
     from replicore.planner.memory.rank import RankMemory

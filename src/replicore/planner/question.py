@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from replicore.models.anatomy import Anatomy
-from replicore.planner.precision import Precision
 from replicore.planner.sheet import Sheet
+from replicore.planner.step.precision import Precision
 
 if TYPE_CHECKING:
     from replicore.planner.memory.rank import RankMemory

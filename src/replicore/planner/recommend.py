@@ -12,13 +12,13 @@ from replicore.errors import InfeasiblePlan
 from replicore.planner.advice import reason
 from replicore.planner.changes import changes_of
 from replicore.planner.choose import Prospects, choose
-from replicore.planner.curves import Curves
 from replicore.planner.layouts import Layout, Refused, layouts_of, refused_of
 from replicore.planner.memory.rank import RankMemory
 from replicore.planner.plan import Outcome, Plan
-from replicore.planner.predictor import Predictor
+from replicore.planner.prediction.predictor import Predictor
 from replicore.planner.question import Load, Question, Slo
-from replicore.planner.service import TOO_BUSY, service_of
+from replicore.planner.serving.curves import Curves
+from replicore.planner.serving.service import TOO_BUSY, service_of
 
 # Below such a probability of meeting the SLO layouts are not told apart by it.
 _HOPELESS = 0.005

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from replicore.errors import InfeasiblePlan
 from replicore.planner.layouts import Layout
 from replicore.planner.plan import Outcome
-from replicore.planner.predictor import Predictor
+from replicore.planner.prediction.predictor import Predictor
 from replicore.planner.question import Degree, Lengths, Load, Question
 from replicore.planner.recommend import answer_of
-from replicore.planner.traffic import Observation
+from replicore.planner.step.traffic import Observation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,14 +10,14 @@ import numpy as np
 from replicore.bench.sweep.cells import Cell
 from replicore.bench.sweep.plan import SweptLayout
 from replicore.errors import ConfigError
-from replicore.planner.calibrate import uncalibrated
-from replicore.planner.calibration import Key
 from replicore.planner.choose import Choice, NextRun, Prospects, choose, next_run
 from replicore.planner.plan import Outcome, Plan, Service
-from replicore.planner.predictor import Predictor
+from replicore.planner.prediction.calibrate import uncalibrated
+from replicore.planner.prediction.calibration import Key
+from replicore.planner.prediction.predictor import Predictor
 from replicore.planner.question import Degree, Question
 from replicore.planner.recommend import answer_of
-from replicore.planner.traffic import Case, Observation, Traffic
+from replicore.planner.step.traffic import Case, Observation, Traffic
 from replicore.tune.refit import learnt
 
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from replicore.planner.calibration import Key
-from replicore.planner.predictor import Predictor
-from replicore.planner.replica import COLLECTIVES_PER_LAYER
-from replicore.planner.terms import TPOT_TERMS
+from replicore.planner.prediction.calibration import Key
+from replicore.planner.prediction.predictor import Predictor
+from replicore.planner.step.replica import COLLECTIVES_PER_LAYER
+from replicore.planner.step.terms import TPOT_TERMS
 
 # What the term counts for a layer and a doubling of the ranks.
 _UNIT_S = 10e-6

@@ -12,14 +12,14 @@ from replicore import __version__
 from replicore.errors import ConfigError
 from replicore.files import write_atomically
 from replicore.hardware.device import Device
-from replicore.planner.calibration import Key, key_of
 from replicore.planner.files.load import calibrations_folder, shipped, with_records
 from replicore.planner.files.reading import read_calibration
 from replicore.planner.files.record import CalibrationRecord
 from replicore.planner.files.writing import write_calibration
 from replicore.planner.plan import Outcome
-from replicore.planner.predictor import Predictor
-from replicore.planner.traffic import Observation
+from replicore.planner.prediction.calibration import Key, key_of
+from replicore.planner.prediction.predictor import Predictor
+from replicore.planner.step.traffic import Observation
 from replicore.tune.refit import newest, refitted
 from replicore.tune.spec_text import with_layout
 

@@ -14,7 +14,7 @@ from replicore.bench.compare.measured import Measured, Reading
 from replicore.bench.selfcheck.verdict import Kind
 from replicore.bench.sweep.plan import SweptLayout
 from replicore.errors import ConfigError
-from replicore.planner.traffic import Case, Observation, Traffic
+from replicore.planner.step.traffic import Case, Observation, Traffic
 
 # A median is below the mean where times are skewed, and else the same.
 _STATISTICS = ("mean", "p50")

@@ -12,13 +12,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from replicore.planner import priors
-from replicore.planner.calibration import Calibration, Key, key_of
-from replicore.planner.fit import Array, Factors, fit_factors
-from replicore.planner.predictor import Predictor
-from replicore.planner.residual import features
-from replicore.planner.terms import tpot_terms, ttft_terms
-from replicore.planner.traffic import Observation
+from replicore.planner.prediction import priors
+from replicore.planner.prediction.calibration import Calibration, Key, key_of
+from replicore.planner.prediction.fit import Array, Factors, fit_factors
+from replicore.planner.prediction.predictor import Predictor
+from replicore.planner.prediction.residual import features
+from replicore.planner.step.terms import tpot_terms, ttft_terms
+from replicore.planner.step.traffic import Observation
 
 # What was believed before counts as much as so many rows when the spread is estimated.
 _ROWS_OF_PRIOR = 4

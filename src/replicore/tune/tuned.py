@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from replicore.bench.sweep.cells import Cell
-from replicore.planner.traffic import Observation
+from replicore.planner.step.traffic import Observation
 from replicore.tune.belief import Belief, Candidate, Problem, cases_of, observations
 from replicore.tune.loop import Stop
 

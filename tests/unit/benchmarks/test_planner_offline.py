@@ -22,7 +22,7 @@ from benchmarks.planner.offline_fit import (
 from benchmarks.planner.offline_rows import OfflineRun, offline_runs
 from benchmarks.planner.rows import Row, read_rows, row_of
 from benchmarks.planner.tp_choice import achieved
-from replicore.planner import priors
+from replicore.planner.prediction import priors
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "planner_rows.csv"
 needs_rows = pytest.mark.skipif(

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.planner.openloop import lines, openloop_report
 from benchmarks.planner.openloop_rows import answer, closed_runs, open_runs
 from benchmarks.planner.rows import Row, read_rows, row_of
-from replicore.planner.calibrate import uncalibrated
+from replicore.planner.prediction.calibrate import uncalibrated
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "planner_rows.csv"
 needs_rows = pytest.mark.skipif(

@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks.planner.rows import Row, read_rows, row_of
 from benchmarks.planner.ship import FOLDER, fitted, ship
-from replicore.planner.calibration import Calibration
 from replicore.planner.files.load import shipped
 from replicore.planner.files.reading import read_calibration
+from replicore.planner.prediction.calibration import Calibration
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "planner_rows.csv"
 needs_rows = pytest.mark.skipif(

@@ -9,8 +9,8 @@ import pytest
 from benchmarks.planner.rows import Row, read_rows, row_of
 from benchmarks.planner.whatif import lines, pairs, whatif_report
 from benchmarks.planner.whatif_points import MODES, Point, at_once_points, tpot_points
-from replicore.planner.calibrate import calibrate, uncalibrated
-from replicore.planner.traffic import Observation
+from replicore.planner.prediction.calibrate import calibrate, uncalibrated
+from replicore.planner.step.traffic import Observation
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "planner_rows.csv"
 needs_rows = pytest.mark.skipif(

@@ -11,8 +11,8 @@ from benchmarks.tuning.machine import measured
 from benchmarks.tuning.scenarios import Scenario, scenario
 from benchmarks.tuning.search import Judged, search
 from replicore.engines.sim.profiles import PROFILES, step_time
-from replicore.planner.calibrate import uncalibrated
 from replicore.planner.plan import Outcome
+from replicore.planner.prediction.calibrate import uncalibrated
 from replicore.planner.recommend import answer_of
 
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"

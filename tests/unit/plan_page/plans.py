@@ -8,11 +8,11 @@ from replicore.hardware.devices import devices
 from replicore.models.anatomy import Anatomy
 from replicore.planner.memory.rank import RankMemory
 from replicore.planner.plan import Change, Forecast, Outcome, Plan, Service
-from replicore.planner.precision import Precision
 from replicore.planner.question import Cores, Degree, Lengths, Load, Question, Slo
-from replicore.planner.replica import Replica
 from replicore.planner.sheet import OwnCores
-from replicore.planner.traffic import Case, Traffic
+from replicore.planner.step.precision import Precision
+from replicore.planner.step.replica import Replica
+from replicore.planner.step.traffic import Case, Traffic
 from replicore.units import GIB
 
 CORE = devices()["h100"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from replicore.plan_page.page import plan_page
 from replicore.planner.plan import Plan
+from replicore.planner.prediction.residual import FEATURES
 from replicore.planner.question import Slo
-from replicore.planner.residual import FEATURES
 from tests.unit.plan_page.plans import outcome, plan, refusal, service, wide_plan
 
 SLO = Slo(ttft_p99_s=0.2, tpot_p99_s=0.02)

@@ -10,12 +10,12 @@ import numpy as np
 
 from replicore.hardware.devices import devices
 from replicore.models.anatomy import Anatomy
-from replicore.planner import priors
-from replicore.planner.fit import Array
-from replicore.planner.precision import Precision
-from replicore.planner.replica import Replica
-from replicore.planner.terms import tpot_terms, ttft_terms
-from replicore.planner.traffic import Case, Observation, Traffic
+from replicore.planner.prediction import priors
+from replicore.planner.prediction.fit import Array
+from replicore.planner.step.precision import Precision
+from replicore.planner.step.replica import Replica
+from replicore.planner.step.terms import tpot_terms, ttft_terms
+from replicore.planner.step.traffic import Case, Observation, Traffic
 
 LLAMA_8B = Anatomy(
     layers=32,

@@ -8,9 +8,9 @@ from typing import Any
 from replicore.hardware.devices import devices
 from replicore.models.anatomy import Anatomy
 from replicore.planner.memory.rank import RankMemory
-from replicore.planner.precision import Precision
 from replicore.planner.question import Cores, Degree, Lengths, Question
 from replicore.planner.sheet import OwnCores
+from replicore.planner.step.precision import Precision
 from replicore.units import GIB
 
 LLAMA_8B = Anatomy(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from replicore.planner.advice import describe, reason, told_s
-from replicore.planner.calibrate import uncalibrated
 from replicore.planner.plan import Outcome, Plan
+from replicore.planner.prediction.calibrate import uncalibrated
 from replicore.planner.question import Load, Question, Slo
 from replicore.planner.recommend import answer_of
 from tests.unit.planner.questions import only_from_4_cores, question

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from replicore.planner.calibrate import uncalibrated
 from replicore.planner.changes import changes_of
 from replicore.planner.plan import Change, Plan
+from replicore.planner.prediction.calibrate import uncalibrated
 from replicore.planner.question import Load, Question, Slo
 from replicore.planner.recommend import Planner, answer_of
 from tests.unit.planner.questions import question

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from replicore.planner.calibrate import uncalibrated
 from replicore.planner.finalists import Finalist, finalists
+from replicore.planner.prediction.calibrate import uncalibrated
 from replicore.planner.question import Lengths, Load, Question, StaticLengths
 from replicore.planner.recommend import answer_of
 from tests.unit.planner.questions import question

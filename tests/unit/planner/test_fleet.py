@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from replicore.planner.calibrate import uncalibrated
 from replicore.planner.fleet import Fleet, fewest, fleets, with_spare
 from replicore.planner.plan import Service
+from replicore.planner.prediction.calibrate import uncalibrated
 from replicore.planner.question import Load, Slo
 from replicore.planner.recommend import answer_of
 from tests.unit.planner.questions import question

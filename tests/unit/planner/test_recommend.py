@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from replicore.planner.calibrate import uncalibrated
 from replicore.planner.plan import Plan
+from replicore.planner.prediction.calibrate import uncalibrated
 from replicore.planner.question import Degree, Load, Question, Slo
 from replicore.planner.recommend import answer_of, plan, value_of
 from tests.unit.planner.questions import only_from_4_cores, question

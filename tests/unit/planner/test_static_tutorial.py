@@ -10,9 +10,9 @@ from replicore.models.shape import ModelShape
 from replicore.models.variants import find_variant
 from replicore.planner.files.load import shipped
 from replicore.planner.memory.neuron import neuron_rank, refuse
-from replicore.planner.precision import Precision
-from replicore.planner.replica import Replica, StaticBatch
-from replicore.planner.traffic import Case, Traffic
+from replicore.planner.step.precision import Precision
+from replicore.planner.step.replica import Replica, StaticBatch
+from replicore.planner.step.traffic import Case, Traffic
 from replicore.spec.tables import NeuronSpec
 
 CORES = 64

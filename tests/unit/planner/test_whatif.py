@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from replicore.errors import InfeasiblePlan
-from replicore.planner.calibrate import uncalibrated
 from replicore.planner.layouts import Layout
+from replicore.planner.prediction.calibrate import uncalibrated
 from replicore.planner.question import Load, Question
 from replicore.planner.recommend import answer_of
-from replicore.planner.traffic import Observation
+from replicore.planner.step.traffic import Observation
 from replicore.planner.whatif import WhatIf, what_if
 from tests.unit.planner.questions import only_from_4_cores, question
 

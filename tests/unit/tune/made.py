@@ -10,12 +10,12 @@ from replicore.bench.sweep.entries import Run
 from replicore.bench.sweep.plan import SweepPlan
 from replicore.hardware.devices import devices
 from replicore.models.anatomy import Anatomy
-from replicore.planner.calibrate import uncalibrated
 from replicore.planner.memory.rank import RankMemory
 from replicore.planner.plan import Outcome
-from replicore.planner.precision import Precision
+from replicore.planner.prediction.calibrate import uncalibrated
 from replicore.planner.question import Cores, Degree, Lengths, Load, Question, Slo
 from replicore.planner.sheet import OwnCores
+from replicore.planner.step.precision import Precision
 from replicore.tune.belief import Problem
 from replicore.tune.layouts import sweep_plan
 from replicore.units import GIB

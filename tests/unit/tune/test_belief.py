@@ -10,7 +10,7 @@ from replicore.bench.stats.objectives import Objectives
 from replicore.bench.sweep.plan import SweptLayout
 from replicore.errors import ConfigError
 from replicore.planner.question import Slo
-from replicore.planner.traffic import Traffic
+from replicore.planner.step.traffic import Traffic
 from replicore.tune.belief import Belief, Problem, case_at, cases_of, key_of_question, observations
 from tests.unit.tune.made import SIZES, cells, problem, question, run_of
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from replicore.errors import ConfigError
-from replicore.planner.calibrate import uncalibrated
 from replicore.planner.files.load import FOLDER_VARIABLE, calibrations_folder, load_predictor
 from replicore.planner.files.reading import read_calibration
-from replicore.planner.traffic import Observation
+from replicore.planner.prediction.calibrate import uncalibrated
+from replicore.planner.step.traffic import Observation
 from replicore.tune.belief import cases_of
 from replicore.tune.finding import (
     Start,

@@ -12,7 +12,7 @@ from replicore.bench.compare.meaning import DRAIN, STREAM_END, Metric
 from replicore.bench.compare.measured import Conditions, Measured, Reading, of_summary
 from replicore.bench.sweep.plan import SweptLayout
 from replicore.errors import ConfigError
-from replicore.planner.traffic import Case, Traffic
+from replicore.planner.step.traffic import Case, Traffic
 from replicore.tune.belief import cases_of
 from replicore.tune.point_files import read_points
 from replicore.tune.points import point_of

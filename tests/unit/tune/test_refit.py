@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from replicore.planner.calibrate import uncalibrated
-from replicore.planner.traffic import Observation
+from replicore.planner.prediction.calibrate import uncalibrated
+from replicore.planner.step.traffic import Observation
 from replicore.tune.belief import cases_of
 from replicore.tune.collective_prior import with_collective
 from replicore.tune.refit import learnt, newest, refitted

@@ -8,9 +8,9 @@ import msgspec
 
 from replicore.hardware.device import Kind
 from replicore.models.anatomy import Anatomy
-from replicore.planner.precision import Precision
-from replicore.planner.replica import StaticBatch
-from replicore.planner.traffic import Traffic
+from replicore.planner.step.precision import Precision
+from replicore.planner.step.replica import StaticBatch
+from replicore.planner.step.traffic import Traffic
 
 FORMAT = 1
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import platformdirs
 
-from replicore.planner.calibrate import uncalibrated
 from replicore.planner.files.reading import parse_calibration, read_calibration
 from replicore.planner.files.record import CalibrationRecord
-from replicore.planner.predictor import Predictor
+from replicore.planner.prediction.calibrate import uncalibrated
+from replicore.planner.prediction.predictor import Predictor
 
 FOLDER_VARIABLE = "REPLICORE_CALIBRATIONS_DIR"
 

@@ -13,7 +13,6 @@ from replicore.errors import ConfigError
 from replicore.hardware.device import Device
 from replicore.hardware.devices import devices
 from replicore.models.anatomy import Anatomy
-from replicore.planner.calibration import Calibration, Key
 from replicore.planner.files.document import (
     FORMAT,
     Document,
@@ -24,11 +23,12 @@ from replicore.planner.files.document import (
     Time,
 )
 from replicore.planner.files.record import CalibrationRecord
-from replicore.planner.fit import Array, Factors
-from replicore.planner.replica import Replica
-from replicore.planner.residual import FEATURES
-from replicore.planner.terms import TPOT_TERMS, TTFT_TERMS
-from replicore.planner.traffic import Case, Observation
+from replicore.planner.prediction.calibration import Calibration, Key
+from replicore.planner.prediction.fit import Array, Factors
+from replicore.planner.prediction.residual import FEATURES
+from replicore.planner.step.replica import Replica
+from replicore.planner.step.terms import TPOT_TERMS, TTFT_TERMS
+from replicore.planner.step.traffic import Case, Observation
 from replicore.wording import listed, quoted
 
 _AGAIN = "`replicore tune` writes one that fits; without the file predictions are less sure"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from replicore.hardware.device import Device
 from replicore.models.anatomy import Anatomy
-from replicore.planner.calibration import Calibration, Key
-from replicore.planner.traffic import Observation
+from replicore.planner.prediction.calibration import Calibration, Key
+from replicore.planner.step.traffic import Observation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

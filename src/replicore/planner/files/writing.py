@@ -13,10 +13,10 @@ from replicore.files import write_atomically
 from replicore.models.anatomy import Anatomy
 from replicore.planner.files.document import FORMAT, Tables
 from replicore.planner.files.record import CalibrationRecord
-from replicore.planner.fit import Array, Factors
-from replicore.planner.residual import FEATURES
-from replicore.planner.terms import TPOT_TERMS, TTFT_TERMS
-from replicore.planner.traffic import Observation
+from replicore.planner.prediction.fit import Array, Factors
+from replicore.planner.prediction.residual import FEATURES
+from replicore.planner.step.terms import TPOT_TERMS, TTFT_TERMS
+from replicore.planner.step.traffic import Observation
 from replicore.spec.toml import toml_key, toml_value
 
 _EXPLANATION = """\

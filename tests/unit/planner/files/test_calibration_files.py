@@ -13,14 +13,14 @@ from replicore.errors import ConfigError
 from replicore.hardware.devices import devices
 from replicore.models.anatomy import Anatomy
 from replicore.models.parts import Experts, WeightFormat
-from replicore.planner.calibrate import calibrate
 from replicore.planner.files.document import ReplicaTable
 from replicore.planner.files.reading import parse_calibration, read_calibration
 from replicore.planner.files.record import CalibrationRecord
 from replicore.planner.files.writing import calibration_text, write_calibration
-from replicore.planner.precision import Precision
-from replicore.planner.replica import Replica, StaticBatch
-from replicore.planner.traffic import Case, Observation, Traffic
+from replicore.planner.prediction.calibrate import calibrate
+from replicore.planner.step.precision import Precision
+from replicore.planner.step.replica import Replica, StaticBatch
+from replicore.planner.step.traffic import Case, Observation, Traffic
 
 MODEL = Anatomy(
     layers=2,

@@ -11,7 +11,6 @@ import pytest
 from replicore.errors import ConfigError
 from replicore.hardware.devices import devices
 from replicore.models.anatomy import Anatomy
-from replicore.planner.calibrate import uncalibrated
 from replicore.planner.files.load import (
     FOLDER_VARIABLE,
     calibrations_folder,
@@ -21,10 +20,11 @@ from replicore.planner.files.load import (
 )
 from replicore.planner.files.record import CalibrationRecord
 from replicore.planner.files.writing import write_calibration
-from replicore.planner.precision import Precision
-from replicore.planner.predictor import Predictor
-from replicore.planner.replica import Replica
-from replicore.planner.traffic import Case, Observation, Traffic
+from replicore.planner.prediction.calibrate import uncalibrated
+from replicore.planner.prediction.predictor import Predictor
+from replicore.planner.step.precision import Precision
+from replicore.planner.step.replica import Replica
+from replicore.planner.step.traffic import Case, Observation, Traffic
 
 MODEL = Anatomy(
     layers=32,

@@ -1,0 +1,1 @@
+"""A replica's step in data-sheet seconds, term by term."""
