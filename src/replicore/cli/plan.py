@@ -70,9 +70,6 @@ Simulate = Annotated[
 Every = Annotated[bool, typer.Option("--all", help="List all layouts, with every batch size.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the plan as JSON on stdout.")]
 
-# No layout, and no number of machines, meets the SLO within the risk.
-UNMET_EXIT_CODE = 1
-
 # Against a slip: no service has as many requests per second.
 _MOST_PER_S = 10_000_000
 
@@ -95,8 +92,7 @@ def plan(
 ) -> None:
     """Predict every layout of a machine, recommend one and say why.
 
-    Nothing is started or downloaded; the machine may be another one. Where no layout meets the
-    SLO the nearest is told, and the exit status is 1.
+    Nothing is started or downloaded; the machine may be another one.
     """
     given = settings_given(set_ or [])
     overrides = {**hardware_given(hardware), **given}
@@ -129,8 +125,6 @@ def plan(
             _simulate(answer, predictor)
     if answer.best is None:
         raise InfeasiblePlan(answer.reason)
-    if not (found or answer.feasible):
-        raise typer.Exit(UNMET_EXIT_CODE)
 
 
 def _print_text(answer: Plan, found: list[Fleet], *, every: bool) -> None:
