@@ -14,7 +14,8 @@ import pytest
 
 from replicore.cores import CoreRange
 from replicore.engines.engine import ReplicaPlan
-from replicore.engines.sim.engine import SimEngine, simulated_model
+from replicore.engines.sim.engine import SimEngine
+from replicore.engines.sim.stand_in import simulated_model
 from replicore.errors import ReplicaStartError
 from replicore.spec import EngineSpec, ModelSpec
 from tests.integration.simulator import TIMEOUT_S, Simulator, eventually, read_all, simulator

@@ -14,7 +14,7 @@ from replicore.deploy.ports import HOST
 from replicore.deploy.state import Claims, DeploymentFolder
 from replicore.engines.create import create_engine
 from replicore.engines.engine import Engine, ReplicaPlan
-from replicore.engines.sim.engine import simulated_model
+from replicore.engines.sim.stand_in import simulated_model
 from replicore.errors import ConfigError, InfeasiblePlan
 from replicore.files import cache_folder
 from replicore.gateway.settings import check_settings, settings_of

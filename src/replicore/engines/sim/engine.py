@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
-from pathlib import Path
 
 from replicore.engines.command import Command
 from replicore.engines.engine import EngineTraits, ReplicaPlan
@@ -19,13 +17,11 @@ from replicore.engines.sim.faults import parse_faults
 from replicore.engines.sim.options import parse_options
 from replicore.engines.sim.profiles import PROFILES, Profile, replica_bytes
 from replicore.engines.sim.shapes import shape_text
-from replicore.engines.sim.tokenizer import VOCABULARY
 from replicore.errors import ConfigError
 from replicore.hardware.machine import Machine
 from replicore.hardware.simulated import SimulatedHardware
-from replicore.models.outline import outline
-from replicore.models.shape import Model, ModelShape
-from replicore.spec import EngineSpec, ModelSpec, SimSpec
+from replicore.models.shape import ModelShape
+from replicore.spec import EngineSpec
 
 # Resident size of the process, rounded up; the simulated model itself takes no memory.
 PROCESS_BYTES = 64 * 2**20
@@ -36,39 +32,6 @@ _PLANNED = dict.fromkeys(_LAYOUT, "[layout]") | {
     "--profile": "engine.sim.profile",
     "--shape": "model.source",
 }
-
-# No weights. Enough heads for any tp; the longest sequence is no more than a default.
-_SHAPE = ModelShape(
-    architecture="simulated",
-    layers=1,
-    hidden=64,
-    heads=64,
-    kv_heads=64,
-    head_dim=1,
-    vocab=VOCABULARY,
-    max_model_len=1_048_576,
-    weight_bytes=0,
-)
-
-
-def simulated_model(spec: ModelSpec, sim: SimSpec | None = None) -> Model:
-    """Return what stands in for the model: the simulator needs no files.
-
-    With a profile it has the sizes of the model that the spec names, since they say how long a step
-    takes and which layouts fit.
-
-    Raises:
-        ConfigError: With a profile: ``spec`` names nothing that a model can be.
-        ModelError: With a profile: the sizes of the model are not known.
-    """
-    if sim is not None and sim.profile is not None:
-        return replace(outline(spec), path=Path(os.devnull))
-    return Model(
-        source="simulated",
-        served_name=spec.served_name or "simulated",
-        path=Path(os.devnull),
-        shape=_SHAPE,
-    )
 
 
 class SimEngine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -13,8 +13,13 @@ import platformdirs
 
 from replicore.planner.files.reading import parse_calibration, read_calibration
 from replicore.planner.files.record import CalibrationRecord
-from replicore.planner.prediction.calibrate import uncalibrated
+from replicore.planner.prediction.calibration import Calibration, Key
 from replicore.planner.prediction.predictor import Predictor
+
+_FOLDER = files("replicore.planner").joinpath("calibrations")
+
+# What all engines and devices have in common.
+_COMMON = "common.toml"
 
 FOLDER_VARIABLE = "REPLICORE_CALIBRATIONS_DIR"
 
@@ -25,13 +30,42 @@ def calibrations_folder() -> Path:
     return Path(chosen) if chosen else platformdirs.user_data_path("replicore") / "calibrations"
 
 
+class _Shipped(Mapping[Key, Calibration]):
+    """The calibrations that replicore comes with, each read when it is asked for.
+
+    A file is called what its key is.
+    """
+
+    def __init__(self) -> None:
+        files = [file for file in _FOLDER.iterdir() if file.name.endswith(".toml")]
+        self._files = {file.name: file for file in files if file.name != _COMMON}
+        self._read: dict[str, CalibrationRecord] = {}
+
+    def __getitem__(self, key: Key) -> Calibration:
+        name = f"{'-'.join(key)}.toml"
+        if name not in self._files:
+            raise KeyError(key)
+        return self._record(name).calibration
+
+    def __iter__(self) -> Iterator[Key]:
+        keys = (self._record(name).key for name in sorted(self._files))
+        return (key for key in keys if key is not None)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def _record(self, name: str) -> CalibrationRecord:
+        if name not in self._read:
+            text = self._files[name].read_text(encoding="utf-8")
+            self._read[name] = parse_calibration(text, name)
+        return self._read[name]
+
+
 @cache
 def shipped() -> Predictor:
     """Return what replicore comes with."""
-    folder = files("replicore.planner").joinpath("calibrations")
-    texts = sorted((file.name, file) for file in folder.iterdir() if file.name.endswith(".toml"))
-    records = [parse_calibration(file.read_text(encoding="utf-8"), name) for name, file in texts]
-    return with_records(uncalibrated(), records)
+    common = parse_calibration(_FOLDER.joinpath(_COMMON).read_text(encoding="utf-8"), _COMMON)
+    return Predictor(common=common.calibration, own=_Shipped())
 
 
 def load_predictor(extra: Sequence[Path] = ()) -> Predictor:
@@ -51,7 +85,10 @@ def with_records(predictor: Predictor, records: Sequence[CalibrationRecord]) -> 
     """Return a predictor that these records go before, and that their observations correct."""
     common = [record.calibration for record in records if record.key is None]
     named = {each.key: each for each in records if each.key is not None}
-    own = dict(predictor.own) | {key: record.calibration for key, record in named.items()}
+    own = {key: record.calibration for key, record in named.items()}
     observations = [seen for record in named.values() for seen in record.observations]
-    calibrated = replace(predictor, common=(common or [predictor.common])[-1], own=own)
-    return calibrated.learn(observations) if observations else calibrated
+    if common:
+        predictor = replace(predictor, common=common[-1])
+    if own:
+        predictor = replace(predictor, own={**predictor.own, **own})
+    return predictor.learn(observations) if observations else predictor
