@@ -17,12 +17,12 @@ from replicore.cli.plan_hardware import elsewhere, hardware_given
 from replicore.cli.plan_view import print_plan
 from replicore.cli.settings import Set, settings_given
 from replicore.deploy.deployment import prepare
+from replicore.deploy.knowledge import predictor_for
 from replicore.deploy.question import question_of
 from replicore.errors import ConfigError, InfeasiblePlan
 from replicore.files import write_atomically
 from replicore.planner.asked import parse_layout, parse_slo
 from replicore.planner.document import fleet_document, plan_document, what_if_document
-from replicore.planner.files.load import load_predictor
 from replicore.planner.fleet import Fleet, fleets
 from replicore.planner.plan import Plan
 from replicore.planner.prediction.predictor import Predictor
@@ -99,13 +99,14 @@ def plan(
     loaded = load_spec(spec, environ=os.environ, overrides=overrides)
     if hardware is not None:
         loaded = elsewhere(loaded, given)
+    prepared = prepare(loaded, outline=True)
     question = question_of(
-        prepare(loaded, outline=True),
+        prepared,
         load=_load(loaded, rate, concurrency),
         slo=parse_slo(slo) if slo is not None else None,
         risk=_risk(risk),
     )
-    predictor = load_predictor(calibration or [])
+    predictor = predictor_for(prepared, question, calibration or [])
     if what_if is not None:
         _predict_from(question, predictor, *what_if, json=json)
         return

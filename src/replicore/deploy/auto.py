@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from replicore.deploy.knowledge import predictor_for
 from replicore.deploy.picking import Fitting, NoPick, Pick
 from replicore.deploy.question import question_of
 from replicore.errors import ReplicoreError
 from replicore.planner.advice import describe
-from replicore.planner.files.load import load_predictor
 from replicore.planner.plan import Plan
 from replicore.planner.question import Degree, Question
 from replicore.planner.recommend import answer_of
@@ -29,7 +29,8 @@ def advise(prepared: Prepared, fitting: Fitting) -> Pick | NoPick:
     no pick.
     """
     try:
-        answer = answer_of(narrowed(question_of(prepared), fitting), load_predictor())
+        question = narrowed(question_of(prepared), fitting)
+        answer = answer_of(question, predictor_for(prepared, question))
     except ReplicoreError as error:
         # What would work instead is for `replicore plan` to say: here a rule goes on without it.
         return NoPick(why=error.message.partition("; ")[0])

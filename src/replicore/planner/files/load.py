@@ -68,17 +68,19 @@ def shipped() -> Predictor:
     return Predictor(common=common.calibration, own=_Shipped())
 
 
-def load_predictor(extra: Sequence[Path] = ()) -> Predictor:
+def load_predictor(
+    extra: Sequence[Path] = (), *, known: Sequence[CalibrationRecord] = ()
+) -> Predictor:
     """Return what is known on this machine.
 
-    For one device and engine the later goes before the earlier: what replicore comes with, the
-    user's own folder by name, ``extra`` in its order.
+    For one device and engine the later goes before the earlier: what replicore comes with,
+    ``known``, the user's own folder by name, ``extra`` in its order.
 
     Raises:
         ConfigError: One of the files cannot be read, or is wrong.
     """
     own = sorted(calibrations_folder().glob("*.toml"))
-    return with_records(shipped(), [read_calibration(path) for path in [*own, *extra]])
+    return with_records(shipped(), [*known, *map(read_calibration, [*own, *extra])])
 
 
 def with_records(predictor: Predictor, records: Sequence[CalibrationRecord]) -> Predictor:

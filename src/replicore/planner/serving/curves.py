@@ -182,6 +182,11 @@ def case_of(question: Question, replica: Replica, concurrency: float) -> Case:
     return Case(replica=replica, traffic=traffic)
 
 
+def replica_of(question: Question, layout: Layout) -> Replica:
+    """Return one replica of a layout."""
+    return _replica(question, _key(question, layout))
+
+
 def _replica(question: Question, key: Key) -> Replica:
     device, tp, batch_size = key
     rank_cores = question.cores.rank_cores
