@@ -3,7 +3,7 @@
     python -m benchmarks.fleet_simulation [--llamacpp]
 
 Writes ``results/fleet_simulation.json``; with ``--llamacpp`` it measures real replicas instead, for
-a quarter of an hour on two cores that nobody else uses, and writes
+three quarters of an hour on two cores that nobody else uses, and writes
 ``results/fleet_simulation_llamacpp.json``.
 """
 

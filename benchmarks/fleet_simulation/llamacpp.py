@@ -39,7 +39,7 @@ POLICY = "least_work"
 PROBE_INPUTS = (32, 96, 192)
 _TIMEOUT_S = 60.0
 
-ROUNDS = 3
+ROUNDS = 5
 # Of the random lengths and arrivals: of one lot of probes, and of one round.
 _PROBE_SEEDS = 10
 _ROUND_SEEDS = 100

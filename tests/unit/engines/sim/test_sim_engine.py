@@ -9,10 +9,11 @@ import pytest
 from replicore.cores import CoreRange
 from replicore.deploy.deployment import plan_deployment
 from replicore.engines.engine import ReplicaPlan
-from replicore.engines.sim.engine import SimEngine, simulated_model
+from replicore.engines.sim.engine import SimEngine
 from replicore.engines.sim.options import SimOptions, parse_options
 from replicore.engines.sim.scheduler import Timing
 from replicore.engines.sim.shapes import parse_shape
+from replicore.engines.sim.stand_in import simulated_model
 from replicore.errors import ConfigError, InfeasiblePlan, ModelError
 from replicore.spec import EngineSpec, ModelSpec, SimSpec, Spec
 
