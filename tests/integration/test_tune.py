@@ -18,8 +18,8 @@ import pytest
 
 from replicore.cli import run
 from replicore.deploy.state import state_root
-from replicore.engines.sim.stand_in import simulated_model
 from replicore.engines.sim.profiles import PROFILES, step_time
+from replicore.engines.sim.stand_in import simulated_model
 from replicore.planner.files.load import FOLDER_VARIABLE, calibrations_folder
 from replicore.planner.files.reading import read_calibration
 from replicore.spec import load_spec
