@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from replicore.engines.vllm.split import split_problems
 from replicore.hardware.machine import Machine
 from replicore.models.shape import ModelShape
-from replicore.planner.memory.split import split_problems
 
 # Beyond so many cores only degrees that somebody would ask for are looked at.
 _FEW = 16
@@ -23,20 +23,18 @@ class Splits:
     Attributes:
         legal: Degrees in cores that the engine takes, ascending.
         rank_cores: Cores of one rank; None where all cores of a replica are one.
-        strict: The engine refuses what ``split_problems`` finds.
+        on_vllm: Whether the engine is vLLM, whose reasons are known one by one.
     """
 
     machine: Machine
     shape: ModelShape
     legal: Sequence[int]
     rank_cores: int | None = 1
-    strict: bool = False
+    on_vllm: bool = False
 
     def refusal(self, tp: int) -> str:
         """Return why ``tp`` is not possible, and the nearest that are; empty where it is."""
-        if tp in self.legal and not self._broken(tp):
-            return ""
-        return f"{self._reason(tp)}; {self._nearest(tp)}"
+        return "" if tp in self.legal else f"{next(self._reasons(tp))}; {self._nearest(tp)}"
 
     def worth_a_look(self) -> list[int]:
         """Return the degrees to tell about, ascending: legal ones, and powers of two."""
@@ -45,18 +43,6 @@ class Splits:
         usual = powers | {3 * power for power in powers} | {cores // n for n in range(1, 5)}
         legal = {tp for tp in self.legal if cores <= _FEW or len(self.legal) <= _FEW or tp in usual}
         return sorted(legal | powers)
-
-    def possible(self) -> list[int]:
-        return [tp for tp in self.legal if not self._broken(tp)]
-
-    def _broken(self, tp: int) -> tuple[str, ...]:
-        """Return the sizes of the model that the split breaks, where the engine minds."""
-        if not self.strict or self.rank_cores is None:
-            return ()
-        return split_problems(self.shape, max(1, tp // self.rank_cores))
-
-    def _reason(self, tp: int) -> str:
-        return next(self._reasons(tp))
 
     def _reasons(self, tp: int) -> Iterator[str]:
         machine, ranks = self.machine, self.rank_cores or tp
@@ -67,14 +53,14 @@ class Splits:
             yield f"{machine.name} has no replicas of {tp} cores{unverified}"
         if tp % ranks:
             yield f"{tp} is no multiple of the {ranks} cores of a rank"
-        yield from self._broken(tp)
+        if self.on_vllm:
+            yield from split_problems(self.shape, max(1, tp // ranks))
         if self.shape.heads % (tp // ranks or 1):
             yield f"num_attention_heads = {self.shape.heads} is not divisible by tp = {tp}"
         yield f"the engine does not split this model over {tp} cores"
 
     def _nearest(self, tp: int) -> str:
-        possible = self.possible()
-        below = max((each for each in possible if each < tp), default=None)
-        above = min((each for each in possible if each > tp), default=None)
+        below = max((each for each in self.legal if each < tp), default=None)
+        above = min((each for each in self.legal if each > tp), default=None)
         near = [str(each) for each in (below, above) if each is not None]
         return f"the nearest that works: {' and '.join(near)}" if near else "no other works either"

@@ -15,11 +15,11 @@ from replicore.engines.readiness import check_health, check_max_model_len, check
 from replicore.engines.recipe import Recipe
 from replicore.engines.vllm import launch, memory
 from replicore.engines.vllm.compile_cache import compile_cache_recipe
-from replicore.engines.vllm.degrees import tensor_parallel_degrees
 from replicore.engines.vllm.formats import check_format
 from replicore.engines.vllm.help_text import check_options
 from replicore.engines.vllm.installation import Installation, installation
 from replicore.engines.vllm.options import has_prefix_cache, is_eager, parse_options
+from replicore.engines.vllm.split import split_problems
 from replicore.errors import ConfigError
 from replicore.files import cache_folder
 from replicore.hardware.cpu import CpuHardware
@@ -118,9 +118,9 @@ class Vllm:
                 f"engine.vllm.cores_per_rank: {cores} is more than the {len(machine.cores)} cores "
                 "of this machine; use fewer"
             )
-        degrees = tensor_parallel_degrees(shape, len(machine.cores) // cores)
-        legal = machine.legal_tp
-        return tuple(ranks * cores for ranks in degrees if legal is None or ranks in legal)
+        most, legal = len(machine.cores) // cores, machine.legal_tp
+        possible = (ranks for ranks in range(1, most + 1) if legal is None or ranks in legal)
+        return tuple(ranks * cores for ranks in possible if not split_problems(shape, ranks))
 
     def memory_bytes(
         self, shape: ModelShape, *, tp: int, batch_size: int, max_model_len: int

@@ -16,5 +16,6 @@ def check_format(shape: ModelShape) -> None:
         raise ConfigError(
             "model.source: the model is a GGUF file, and vLLM serves folders with config.json "
             "and safetensors",
-            hint='engine.kind = "llamacpp" serves GGUF files',
+            hint="give the repository or folder of its safetensors: --set model.source=ORG/NAME; "
+            'on CPUs engine.kind = "llamacpp" serves GGUF files',
         )

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from replicore.engines.vllm.split import split_problems
 from replicore.models.infer import anatomy_of
 from replicore.models.shape import ModelShape
 from replicore.planner.memory.activation import Version, activation_bytes, sampler_of
 from replicore.planner.memory.loaded import loaded_weight_bytes
 from replicore.planner.memory.rank import RankMemory, Refusal
-from replicore.planner.memory.split import split_problems
 from replicore.units import GIB
 
 # Of CUDA contexts and NCCL, GiB: (on one rank, on each of several). H100, llm-d-planner PR 205 and

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from replicore.engines.vllm.split import split_problems
 from replicore.models.formats import in_format
 from replicore.models.shape import ModelShape
 from replicore.models.variants import find_variant
-from replicore.planner.memory.split import split_problems
+from tests.unit.engines.vllm.plans import SHAPE
 
 
 def shape(name: str) -> ModelShape:
@@ -28,6 +31,34 @@ def shape(name: str) -> ModelShape:
 )
 def test_degrees_without_problems_are_those_that_vllm_takes(name: str, degrees: set[int]) -> None:
     assert {tp for tp in range(1, 65) if not split_problems(shape(name), tp)} == degrees
+
+
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "most", "degrees"),
+    [
+        (32, 8, 8, [1, 2, 4, 8]),
+        (32, 8, 64, [1, 2, 4, 8, 16, 32]),
+        (32, 8, 7, [1, 2, 4]),
+        (9, 3, 9, [1, 3, 9]),
+        (14, 2, 14, [1, 2, 14]),  # 7 ranks cannot share 2 heads of keys evenly
+        (12, 4, 12, [1, 2, 4, 12]),  # 3 and 6 neither divide 4 nor are its multiples
+        (40, 40, 8, [1, 2, 4, 5, 8]),
+        (32, 1, 4, [1, 2, 4]),
+    ],
+)
+def test_degrees_deal_out_all_heads_evenly(
+    heads: int, kv_heads: int, most: int, degrees: list[int]
+) -> None:
+    model = replace(SHAPE, heads=heads, kv_heads=kv_heads, vocab=64 * 315)
+
+    assert [tp for tp in range(1, most + 1) if not split_problems(model, tp)] == degrees
+
+
+def test_a_width_that_is_only_inferred_forbids_nothing() -> None:
+    odd = replace(SHAPE, weight_bytes=SHAPE.weight_bytes + 10**8)
+
+    assert SHAPE.anatomy is None
+    assert [tp for tp in (1, 2, 4, 8, 16, 32) if split_problems(odd, tp)] == []
 
 
 @pytest.mark.parametrize(

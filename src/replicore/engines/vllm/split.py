@@ -1,4 +1,4 @@
-"""Into how many ranks vLLM can split a model, and which of its sizes forbid the rest."""
+"""Into how many ranks vLLM can split a model, and which of its sizes forbid the rest. Pure."""
 
 from __future__ import annotations
 
@@ -18,11 +18,18 @@ _PADDED = frozenset({"mxfp4"})
 def split_problems(shape: ModelShape, tp: int) -> tuple[str, ...]:
     """Return why ``shape`` cannot be split into ``tp`` ranks, one sentence each; none if it can.
 
+    Attention heads are dealt out evenly. So are key/value heads; where there are fewer of them
+    than ranks, each is kept by as many ranks as there are to one head, a whole number. Widths of
+    MLPs that are not known forbid nothing.
+
     Source: vLLM, ``ModelConfig.verify_with_parallel_config``, ``VocabParallelEmbedding`` and the
     checks of the quantised linear layers.
     """
     model = anatomy_of(shape)
-    return (*_head_problems(model, tp), *_width_problems(model, tp), *_group_problems(model, tp))
+    found = [*_head_problems(model, tp), *_vocabulary_problems(model, tp)]
+    if shape.anatomy is not None:
+        found += [*_width_problems(model, tp), *_group_problems(model, tp)]
+    return tuple(found)
 
 
 def _head_problems(model: Anatomy, tp: int) -> Iterator[str]:
@@ -36,10 +43,13 @@ def _head_problems(model: Anatomy, tp: int) -> Iterator[str]:
         )
 
 
-def _width_problems(model: Anatomy, tp: int) -> Iterator[str]:
+def _vocabulary_problems(model: Anatomy, tp: int) -> Iterator[str]:
     padded = -(-model.vocab // VOCABULARY_STEP) * VOCABULARY_STEP
     if padded % tp:
         yield f"vocab_size = {model.vocab}, padded to {padded}, is not divisible by tp = {tp}"
+
+
+def _width_problems(model: Anatomy, tp: int) -> Iterator[str]:
     for name, width in _widths(model):
         if width % tp:
             yield f"{name} = {width} is not divisible by tp = {tp}"
