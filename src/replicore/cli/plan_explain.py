@@ -80,7 +80,8 @@ def _terms_table(found: Breakdown) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("term")
     for name in ("data sheet", "factor", "takes", "share"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("what it is")
     for term in sorted(found.terms, key=lambda each: -each.seconds):
         if term.sheet_s > 0:
             table.add_row(
@@ -89,9 +90,13 @@ def _terms_table(found: Breakdown) -> Table:
                 f"{term.factor:.2f}",
                 told_s(term.seconds),
                 f"{100 * term.share:.0f} %",
+                term.meaning,
             )
     if abs(found.correction - 1) > 0.005:
-        table.add_row("measured nearby", "", f"{found.correction:.2f}", "", "")
+        table.add_row(
+            *("measured nearby", "", f"{found.correction:.2f}", "", ""),
+            "of the sum, by runs like it",
+        )
     return table
 
 

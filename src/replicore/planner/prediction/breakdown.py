@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from replicore.planner.prediction.fit import Factors
 from replicore.planner.prediction.predictor import Predictor, Times
-from replicore.planner.step.terms import TPOT_TERMS, TTFT_TERMS, tpot_terms, ttft_terms
+from replicore.planner.step.terms import TPOT_MEANINGS, TTFT_MEANINGS, tpot_terms, ttft_terms
 from replicore.planner.step.traffic import Case
 
 
@@ -18,6 +18,7 @@ class Term:
     """One term of a time.
 
     Attributes:
+        meaning: What it is, for people.
         sheet_s: By the data sheet.
         factor: How many times longer it takes by calibration.
         seconds: Both multiplied.
@@ -25,6 +26,7 @@ class Term:
     """
 
     name: str
+    meaning: str
     sheet_s: float
     factor: float
     seconds: float
@@ -48,7 +50,7 @@ class Breakdown:
 
 def tpot_breakdown(case: Case, predictor: Predictor) -> Breakdown:
     factors = predictor.calibration(case).tpot
-    return _broken_down(TPOT_TERMS, tpot_terms(case), factors, predictor.tpot([case]))
+    return _broken_down(TPOT_MEANINGS, tpot_terms(case), factors, predictor.tpot([case]))
 
 
 def ttft_breakdown(case: Case, predictor: Predictor) -> Breakdown:
@@ -56,26 +58,27 @@ def ttft_breakdown(case: Case, predictor: Predictor) -> Breakdown:
     tpot_s = predictor.tpot([case]).seconds
     factors = predictor.calibration(case).ttft
     terms = ttft_terms(case, float(tpot_s[0]))
-    return _broken_down(TTFT_TERMS, terms, factors, predictor.ttft([case], tpot_s))
+    return _broken_down(TTFT_MEANINGS, terms, factors, predictor.ttft([case], tpot_s))
 
 
 def _broken_down(
-    names: Sequence[str], sheet: Sequence[float], factors: Factors, predicted: Times
+    meanings: Mapping[str, str], sheet: Sequence[float], factors: Factors, predicted: Times
 ) -> Breakdown:
     values = np.asarray(factors.values)
     seconds = np.array(sheet) * values
     total = float(seconds.sum())
-    parts = zip(names, sheet, values, seconds, strict=True)
+    parts = zip(meanings.items(), sheet, values, seconds, strict=True)
     return Breakdown(
         terms=tuple(
             Term(
                 name=name,
+                meaning=meaning,
                 sheet_s=float(least),
                 factor=float(factor),
                 seconds=float(part),
                 share=float(part) / total,
             )
-            for name, least, factor, part in parts
+            for (name, meaning), least, factor, part in parts
         ),
         correction=float(predicted.seconds[0]) / total,
         total_s=float(predicted.seconds[0]),

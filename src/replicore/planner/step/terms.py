@@ -23,31 +23,34 @@ _MICROSECONDS = 10e-6
 # Engines that start a sequence only where the KV cache has room for all of its output.
 _RESERVING = frozenset({"trtllm"})
 
-TPOT_TERMS = (
-    "weights",  # reading them once per step
-    "kv",  # reading the KV cache of all sequences
-    "compute",  # the matrix products of one token of each sequence
-    "prefill",  # prompts that are worked through in between
-    "launch",  # of each layer, whatever the tp
-    "hops",  # of each layer, for each doubling of the tp: latency of the collectives
-    "transfer",  # bytes of the collectives
-    "sequences",  # of each sequence on the host
-    "fixed",  # of each step
-)
+# The terms with what each is, for people.
+TPOT_MEANINGS = {
+    "weights": "reading the weights, once a step",
+    "kv": "reading the KV cache of all sequences",
+    "compute": "arithmetic of one token of each sequence",
+    "prefill": "others' prompts, worked through in between",
+    "launch": "starting each layer's kernels",
+    "hops": "latency of the collectives, each doubling of the tp",
+    "transfer": "bytes of the collectives",
+    "sequences": "the host, for each sequence",
+    "fixed": "the host, for each step",
+}
+TPOT_TERMS = tuple(TPOT_MEANINGS)
 
-TTFT_TERMS = (
-    "fixed",
-    "prompt",  # the prompt's arithmetic
-    "transfer",
-    "launch",
-    "hops",
-    "overlap",  # sharing steps with others: prompt x log2 B
-    "burst",  # prompts that arrive together, as at the start of a closed loop: prompt x B / 16
-    "turn",  # waiting for one request to end: its decode time over the concurrency
-    "step",  # waiting for the step that runs, and for those that the engine waits
-    "steps",  # the same, growing with log2 of the concurrency
-    "queue",  # waiting for room in the KV cache
-)
+TTFT_MEANINGS = {
+    "fixed": "the host, for each request",
+    "prompt": "arithmetic of the prompt",
+    "transfer": "bytes of the collectives",
+    "launch": "starting each layer's kernels",
+    "hops": "latency of the collectives, each doubling of the tp",
+    "overlap": "sharing steps with the others that run",
+    "burst": "prompts that come together with this one",
+    "turn": "waiting until another request ends",
+    "step": "waiting for the step that runs",
+    "steps": "waiting for further steps, the more run",
+    "queue": "waiting for room in the KV cache or a slot",
+}
+TTFT_TERMS = tuple(TTFT_MEANINGS)
 
 Terms = tuple[float, ...]
 
