@@ -18,6 +18,7 @@ from replicore.planner.memory.rank import RankMemory
 from replicore.planner.question import MemoryRules
 from replicore.planner.step.precision import Precision
 from replicore.units import GIB
+from replicore.wording import pluralize
 
 
 def planned_memory(prepared: Prepared, precision: Precision) -> MemoryRules:
@@ -79,7 +80,7 @@ class _Rules(ABC):
         if needed > room:
             return (
                 f"batch_size = {batch_size} with max_model_len = {max_model_len} needs "
-                f"{readable(needed)} on {tp} cores that have {readable(room)}"
+                f"{readable(needed)} on {pluralize(tp, 'core')} of {readable(room)} in all"
             )
         if replicas * needed > memory:
             return (

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from replicore.cores import NO_CORES, CoreRange
 from replicore.deploy.deployment import Prepared
 from replicore.deploy.layout import AUTO_MAX_MODEL_LEN
+from replicore.deploy.padding import padded_prompt
 from replicore.deploy.placement import explain_shortage
 from replicore.deploy.planned_cores import planned_cores
 from replicore.deploy.planned_memory import paged, planned_memory
@@ -59,7 +60,7 @@ def question_of(
     """
     spec, shape = prepared.spec, prepared.model.shape
     length = _max_model_len(prepared)
-    precision = precision_of(prepared)
+    precision, prompts = precision_of(prepared), _lengths(spec.workload.input_tokens)
     room = _room(prepared, length, taken)
     cores = planned_cores(spec.engine, prepared.machine, usable=len(room.free), device=device)
     return Question(
@@ -72,11 +73,11 @@ def question_of(
         degrees=tuple(_degrees(prepared, room, cores.rank_cores)),
         memory=planned_memory(prepared, precision),
         max_model_len=length,
-        input_tokens=_lengths(spec.workload.input_tokens),
+        input_tokens=prompts,
         output_tokens=_lengths(spec.workload.output_tokens),
         batch_sizes=tuple(batch_sizes or _batch_sizes(spec)),
         paged=paged(prepared),
-        static=_static(spec),
+        static=_static(spec, prompts, length),
         slo=slo or Slo(ttft_p99_s=spec.slo.ttft_p99, tpot_p99_s=spec.slo.tpot_p99),
         load=load or Load(concurrency=spec.workload.concurrency),
         own_size=_own_size(spec),
@@ -117,7 +118,7 @@ def _max_model_len(prepared: Prepared) -> int:
     return length
 
 
-def _static(spec: Spec) -> StaticLengths | None:
+def _static(spec: Spec, prompts: Lengths, max_model_len: int) -> StaticLengths | None:
     """Return what is compiled for, of the engines whose batch is."""
     if spec.engine.kind == "sim":
         profile = PROFILES.get(spec.engine.sim.profile or "")
@@ -125,17 +126,7 @@ def _static(spec: Spec) -> StaticLengths | None:
         return StaticLengths() if batching == "static" else None
     if spec.engine.kind != "neuron" or spec.engine.neuron.generation == "native":
         return None
-    return StaticLengths(prompt_tokens=_padded_prompt(spec))
-
-
-def _padded_prompt(spec: Spec) -> int | None:
-    """Return the compiled length that holds a mean prompt; None where there are powers of two."""
-    neuron, mean = spec.engine.neuron, spec.workload.input_tokens.mean
-    longest = neuron.max_context_length or spec.layout.max_model_len
-    lengths = [*neuron.context_buckets]
-    if not lengths and not neuron.bucketing and longest != "auto":
-        lengths = [longest]
-    return min((each for each in lengths if each >= mean), default=None)
+    return StaticLengths(prompt_tokens=padded_prompt(spec.engine.neuron, prompts, max_model_len))
 
 
 def _room(prepared: Prepared, max_model_len: int, taken: CoreRange) -> Room:
@@ -158,7 +149,7 @@ def _degrees(prepared: Prepared, room: Room, rank_cores: int | None) -> list[Deg
         shape=prepared.model.shape,
         legal=prepared.legal_tp,
         rank_cores=rank_cores,
-        strict=prepared.spec.engine.kind == "vllm",
+        on_vllm=prepared.spec.engine.kind == "vllm",
     )
     degrees = []
     for tp in splits.worth_a_look():

@@ -6,7 +6,7 @@ ones, powers of two, and the largest, by cores and by memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from replicore.planner.question import Degree, Question
@@ -38,7 +38,7 @@ class Refused:
 
 def layouts_of(question: Question) -> Iterator[Layout]:
     """Yield every layout that the cores have room for, by tp, replicas and batch size."""
-    for degree in _degrees(question):
+    for degree in question.degrees:
         for replicas in _counts(degree, question.replicas):
             for batch_size in question.batch_sizes:
                 yield Layout(replicas=replicas, tp=degree.tp, batch_size=batch_size)
@@ -46,15 +46,11 @@ def layouts_of(question: Question) -> Iterator[Layout]:
 
 def refused_of(question: Question) -> Iterator[Refused]:
     """Yield one layout for each tp that is not possible or has no room, and why."""
-    for degree in _degrees(question):
+    for degree in question.degrees:
         wanted = question.replicas or 1
         if degree.refusal or degree.replicas < wanted:
             layout = Layout(replicas=wanted, tp=degree.tp, batch_size=question.batch_sizes[0])
             yield Refused(layout=layout, reason=degree.refusal or degree.crowded)
-
-
-def _degrees(question: Question) -> Iterable[Degree]:
-    return (d for d in question.degrees if question.tp in (None, d.tp))
 
 
 def _counts(degree: Degree, only: int | None) -> list[int]:

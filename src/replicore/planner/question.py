@@ -102,10 +102,10 @@ class StaticLengths:
     """What an engine with a static batch compiles for, whatever the requests are.
 
     Attributes:
-        prompt_tokens: Length that prompts are padded to; None where they are not.
+        prompt_tokens: Length that prompts are padded to, the mean; None where they are not.
     """
 
-    prompt_tokens: int | None = None
+    prompt_tokens: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,6 @@ class Question:
         paged: Sequences take what they have of one KV cache; otherwise each slot has its own.
         batch_sizes: Slots of one replica to try, ascending.
         replicas: The only number to try; None for all.
-        tp: Likewise.
         own_size: Layout that the spec has, as ``2x32x4``; empty where it leaves one open.
         own_batch_size: Slots that the spec has; None where they are open.
         routing: Policy of the gateway, as the spec names it.
@@ -146,7 +145,6 @@ class Question:
     slo: Slo = field(default=Slo())
     load: Load = field(default=Load())
     replicas: int | None = None
-    tp: int | None = None
     own_size: str = ""
     own_batch_size: int | None = None
     routing: str = "least_work"

@@ -74,7 +74,6 @@ def _same_load(
         load=Load(concurrency=round(traffic.concurrency * layout.replicas)),
         degrees=degrees or (_unknown(other.tp),),
         replicas=other.replicas,
-        tp=other.tp,
         batch_sizes=(other.batch_size,),
     )
 

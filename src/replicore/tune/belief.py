@@ -163,7 +163,6 @@ def case_at(question: Question, layout: SweptLayout, traffic: Traffic) -> Case:
         degrees=(Degree(tp=layout.tp, replicas=layout.replicas),),
         batch_sizes=(layout.batch_size or max(1, round(traffic.concurrency)),),
         replicas=layout.replicas,
-        tp=layout.tp,
     )
     (outcome, *_) = answer_of(asked, uncalibrated()).outcomes
     if outcome.service is None:

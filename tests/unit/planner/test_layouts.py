@@ -47,15 +47,6 @@ def test_an_illegal_tp_is_refused_with_its_reason_and_has_no_layouts() -> None:
     assert list(layouts_of(asked)) == []
 
 
-def test_only_the_wanted_tp_is_looked_at() -> None:
-    asked = question(
-        tp=2, degrees=(Degree(tp=2, replicas=4), Degree(tp=3, replicas=0, refusal="x"))
-    )
-
-    assert {layout.tp for layout in layouts_of(asked)} == {2}
-    assert list(refused_of(asked)) == []
-
-
 def test_batch_sizes_are_powers_of_two_and_the_own_one() -> None:
     assert batch_sizes(16, 6) == (1, 2, 4, 6, 8, 16)
     assert batch_sizes(20, 24) == (1, 2, 4, 8, 16, 24)

@@ -21,7 +21,8 @@ OTHER = Layout(replicas=2, tp=4, batch_size=32)
 
 def observation(asked: Question, factor: float) -> Observation:
     """Return what would be measured if everything took ``factor`` times what is predicted."""
-    only = replace(asked, tp=8, replicas=1, batch_sizes=(64,), load=Load(concurrency=64))
+    degrees = tuple(each for each in asked.degrees if each.tp == 8)
+    only = replace(asked, degrees=degrees, replicas=1, batch_sizes=(64,), load=Load(concurrency=64))
     best = answer_of(only, uncalibrated()).best
     assert best is not None
     assert best.service is not None

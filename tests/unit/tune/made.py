@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from replicore.bench.stats.objectives import Objectives
 from replicore.bench.sweep.cells import Cell, cells_of
@@ -80,7 +81,7 @@ def plan_of(found: Problem) -> SweepPlan:
 
 
 def run_of(
-    size: str, rate: float = 100.0, *, ttft_s: float = 0.1, tpot_s: float = 0.01, **more: object
+    size: str, rate: float = 100.0, *, ttft_s: float = 0.1, tpot_s: float = 0.01, **more: Any
 ) -> Run:
     """Return a run of a layout with all of its slots taken, all requests alike."""
     replicas, _, batch_size = (int(part) for part in size.split("x"))
@@ -90,7 +91,7 @@ def run_of(
         concurrency=replicas * batch_size,
         ttft_s=(ttft_s,) * 20,
         tpot_s=(tpot_s,) * 20,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
 
 from replicore.bench.stats.objectives import Objectives
+from replicore.bench.sweep.entries import Run
 from replicore.bench.sweep.plan import SweptLayout
 from replicore.errors import ConfigError
 from replicore.planner.question import Slo
@@ -17,10 +19,16 @@ from tests.unit.tune.made import SIZES, cells, problem, question, run_of
 TRAFFIC = Traffic(input_tokens=500, output_tokens=100, concurrency=4)
 
 
-def believed(found: Problem, *runs: object, **more: object) -> Belief:
-    belief = found.believe(cells(found, list(runs)), **more)  # type: ignore[arg-type]
+def believed(found: Problem, *runs: Run, failed: Collection[str] = ()) -> Belief:
+    belief = found.believe(cells(found, runs), failed)
     assert belief is not None
     return belief
+
+
+def rate_of(belief: Belief, size: str) -> float:
+    one = belief.of(size)
+    assert one is not None
+    return one.tokens_per_s
 
 
 def test_only_layouts_that_can_be_deployed_are_candidates() -> None:
@@ -48,7 +56,7 @@ def test_measured_layout_counts_with_what_was_measured() -> None:
 
 def test_slow_run_makes_like_layouts_slower_too() -> None:
     before, slow = believed(problem()), believed(problem(), run_of("2x2x8", 100.0, tpot_s=0.5))
-    rates = [one.of("4x1x8").tokens_per_s for one in (before, slow)]  # type: ignore[union-attr]
+    rates = [rate_of(one, "4x1x8") for one in (before, slow)]
 
     assert rates[1] < rates[0] / 2
 
@@ -93,7 +101,7 @@ def test_given_measurements_count_like_runs() -> None:
 
     assert told is not None
     assert told.measured is None
-    assert told.tokens_per_s < believed(found).of("4x1x8").tokens_per_s / 2  # type: ignore[union-attr]
+    assert told.tokens_per_s < rate_of(believed(found), "4x1x8") / 2
 
 
 def test_case_of_any_layout_has_the_traffic_that_is_asked_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from replicore.bench.stats.objectives import Objectives
+from replicore.bench.sweep.entries import Run as Made
 from replicore.planner.question import Slo
 from replicore.tune.belief import Belief, Problem
 from replicore.tune.budget import Budget
@@ -14,8 +15,8 @@ def decided(belief: Belief | None, *, budget: Budget | None = None, runs: int = 
     return decide(belief, budget or Budget(), runs=runs, seconds=10.0, risk=0.05)
 
 
-def after(found: Problem, *runs: object, slo: Objectives | None = None) -> Belief | None:
-    return found.believe(cells(found, list(runs), slo))  # type: ignore[arg-type]
+def after(found: Problem, *runs: Made, slo: Objectives | None = None) -> Belief | None:
+    return found.believe(cells(found, runs, slo))
 
 
 def test_pick_is_run_first() -> None:

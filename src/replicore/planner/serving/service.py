@@ -15,9 +15,13 @@ from replicore.planner.serving.curves import Curve
 from replicore.planner.serving.flow import Flow, flow_of
 from replicore.planner.serving.spread import percentile_99, tpot_spread, ttft_spread
 from replicore.planner.step.traffic import Case, Traffic
+from replicore.wording import pluralize
 
 # Above it the wait depends on the rate so much that a predicted one is wrong by multiples.
 TOO_BUSY = 0.9
+
+# Prompts that take so many times as long for being padded are worth a note.
+_PADDED = 1.1
 
 _NORMAL = NormalDist()
 _PREFILL, _KV, _QUEUE = (COSTS.index(name) for name in ("prefill", "kv", "queue"))
@@ -158,8 +162,13 @@ def _case(question: Question, curve: Curve, flow: Flow, kv_tokens: int | None) -
 def _notes(question: Question, layout: Layout, flow: Flow, held: float | None) -> Iterator[str]:
     if held is not None and held < layout.batch_size:
         yield (f"the KV cache holds {held:.0f} requests at a time of the {layout.batch_size} slots")
+    prompt = question.input_tokens.mean
+    padded = question.static.prompt_tokens if question.static is not None else None
+    if padded is not None and padded > _PADDED * prompt:
+        yield f"prompts of {prompt:.0f} tokens take as long as the {padded:.0f} they are padded to"
     if flow.busy_replicas < layout.replicas:
-        yield f"{layout.replicas - flow.busy_replicas} replicas have no request"
+        idle = layout.replicas - flow.busy_replicas
+        yield f"{pluralize(idle, 'replica')} {'has' if idle == 1 else 'have'} no request"
     if question.load.rate_per_s is not None and flow.utilisation > 1:
         yield f"{flow.utilisation:.2f} times as much arrives as it can do"
     elif question.load.rate_per_s is not None and flow.utilisation > TOO_BUSY:

@@ -28,14 +28,15 @@ class StaticBatch:
     Attributes:
         batch_size: Sequences of the compiled graph, whether they are there or not.
         max_model_len: Tokens of the KV cache of each, all of which are read.
-        prompt_tokens: Compiled length that prompts are padded to; None where they are not padded.
+        prompt_tokens: Compiled length that prompts are padded to, the mean over prompts; None where
+            they are not padded.
         together: All sequences of a batch begin and end together, as in AWS's tables; otherwise a
             request takes a slot as soon as one is free, as servers have it.
     """
 
     batch_size: int
     max_model_len: int
-    prompt_tokens: int | None = None
+    prompt_tokens: float | None = None
     together: bool = False
 
 

@@ -9,7 +9,7 @@ import pytest
 from replicore.planner.layouts import Layout
 from replicore.planner.plan import COSTS, Service
 from replicore.planner.prediction.calibrate import uncalibrated
-from replicore.planner.question import Lengths, Load, Question, Slo
+from replicore.planner.question import Lengths, Load, Question, Slo, StaticLengths
 from replicore.planner.serving.curves import Curve, Curves
 from replicore.planner.serving.service import Latency, service_of
 from tests.unit.planner.questions import question
@@ -65,6 +65,20 @@ def test_a_kv_cache_that_holds_less_than_the_slots_limits_what_runs() -> None:
     assert service.notes == ("the KV cache holds 10 requests at a time of the 64 slots",)
 
 
+@pytest.mark.parametrize(
+    ("padded", "notes"),
+    [
+        (None, ()),
+        (1100.0, ()),
+        (2048.0, ("prompts of 1024 tokens take as long as the 2048 they are padded to",)),
+    ],
+)
+def test_prompts_that_are_padded_by_much_are_noted(
+    padded: float | None, notes: tuple[str, ...]
+) -> None:
+    assert served(question(static=StaticLengths(prompt_tokens=padded))).notes == notes
+
+
 def test_without_a_load_every_slot_is_taken() -> None:
     assert served(question()).running == 64
     assert served(question()).utilisation == 1
@@ -74,7 +88,7 @@ def test_fewer_requests_than_replicas_leave_some_idle() -> None:
     service = served(question(load=Load(concurrency=1)))
 
     assert service.running == 1
-    assert service.notes == ("1 replicas have no request",)
+    assert service.notes == ("1 replica has no request",)
 
 
 def test_costs_of_a_request_add_up() -> None:
