@@ -45,6 +45,7 @@ from replicore.tune.document import tune_document
 from replicore.tune.finding import Start, known_before, write_finding, write_layout
 from replicore.tune.loop import End
 from replicore.tune.point_files import read_points
+from replicore.tune.said import unproven
 from replicore.tune.serving import tuned_spec
 from replicore.tune.session import Session, begun
 from replicore.tune.tuned import Tuned
@@ -261,10 +262,18 @@ def _keep(
     if seen and not tuned.simulated:
         path = write_finding(start, seen, model=question.model)
         typer.echo(f"calibration: {path}", err=quiet)
+    if write_to is not None:
+        typer.echo(_write(tuned, write_to), err=quiet)
+
+
+def _write(tuned: Tuned, path: Path) -> str:
+    """Write the layout, if one is good enough; return what was done."""
     best = None if tuned.belief is None else tuned.belief.proven
-    if write_to is not None and best is not None:
-        write_layout(write_to, best.outcome)
-        typer.echo(f"wrote {best.size} into {write_to}", err=quiet)
+    if best is None:
+        return f"{path} is as it was: no layout that was measured meets the objectives"
+    write_layout(path, best.outcome)
+    rival = unproven(tuned)
+    return f"wrote {best.size} into {path}" + (f"; not proven: {rival}" if rival else "")
 
 
 def _command() -> Sequence[str]:

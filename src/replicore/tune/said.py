@@ -99,7 +99,11 @@ def believed(belief: Belief) -> str:
     pick = belief.pick
     if pick.measured is not None:
         return f"{pick.size} is the best, and measured"
-    return f"{pick.size} is better: {decimal(pick.tokens_per_s)} output tok/s{_likely(pick)}"
+    expected = f"{decimal(pick.tokens_per_s)} output tok/s are expected of it{_likely(pick)}"
+    best = belief.proven
+    if best is None:
+        return f"{pick.size} is the best, not measured yet: {expected}"
+    return f"{pick.size} is better than {best.size} ({decimal(best.tokens_per_s)}): {expected}"
 
 
 def _likely(one: Candidate) -> str:
@@ -136,11 +140,17 @@ def headline(tuned: Tuned) -> str:
 
 
 def _end(tuned: Tuned) -> str:
-    following = None if tuned.belief is None else tuned.belief.following
-    if tuned.stop.end in (End.FOUND, End.HOPELESS) or following is None or tuned.belief is None:
-        return tuned.stop.why
-    other = tuned.belief.candidates[following.index].size
-    return f"{tuned.stop.why}, and {other} may be better with {chance(following.beats)}"
+    rival = unproven(tuned)
+    return f"{tuned.stop.why}, and {rival}" if rival else tuned.stop.why
+
+
+def unproven(tuned: Tuned) -> str:
+    """Return which layout may be better than the best that was measured; empty where none may."""
+    belief, ended = tuned.belief, tuned.stop.end in (End.FOUND, End.HOPELESS)
+    if belief is None or belief.following is None or ended:
+        return ""
+    other = belief.candidates[belief.following.index].size
+    return f"{other} may be better with {chance(belief.following.beats)}"
 
 
 def uncompiled(sizes: Sequence[str]) -> str:

@@ -27,6 +27,7 @@ from replicore.tune.said import (
     notes,
     predicted,
     uncompiled,
+    unproven,
     why_next,
 )
 from replicore.tune.table import trials_table
@@ -48,11 +49,10 @@ def belief_of(found: Problem, *runs: Any, slo: Objectives | None = None) -> Beli
 def tuned(*runs: Any, stop: Stop = SPENT, slo: Objectives | None = None, **more: Any) -> Tuned:
     found = problem(slo=Slo(tpot_p99_s=slo.tpot_s) if slo else None)
     made = cells(found, list(runs), slo)
-    before = belief_of(found)
-    trials = [Trial(predicted=before.of(one.layout), cell=one) for one in made]  # type: ignore[arg-type]
+    before = {one.size: one for one in belief_of(found).candidates}
     return Tuned(
         problem=found,
-        trials=tuple(trials),
+        trials=tuple(Trial(predicted=before[one.layout], cell=one) for one in made),
         belief=found.believe(made),
         failed=more.pop("failed", {}),
         stop=stop,
@@ -120,7 +120,9 @@ def test_belief_is_said_as_measured_or_as_believed() -> None:
     every = belief_of(problem(), *(run_of(size, 100.0) for size in SIZES))
 
     assert believed(every).endswith("is the best, and measured")
-    assert "is better: " in believed(belief_of(problem(), run_of("1x4x8", 0.1, tpot_s=0.01)))
+    first, second = problem(), belief_of(problem(), run_of("1x4x8", 0.1, tpot_s=0.01))
+    assert " is the best, not measured yet: " in believed(belief_of(first))
+    assert " is better than 1x4x8 (0.100): " in believed(second)
 
 
 def test_chance_is_never_none_and_never_all() -> None:
@@ -151,6 +153,14 @@ def test_headline_without_a_layout_that_meets_names_the_closest() -> None:
 def test_headline_without_a_run_says_that_nothing_was_measured() -> None:
     assert headline(tuned()).startswith("nothing was measured; ")
     assert headline(replace(tuned(), belief=None)).startswith("no layout could be used: ")
+
+
+def test_a_layout_that_nothing_may_beat_is_proven() -> None:
+    spent = tuned(run_of("1x4x8", 10.0, tpot_s=0.01))
+
+    assert " may be better with " in unproven(spent)
+    assert unproven(replace(spent, stop=FOUND)) == ""
+    assert unproven(replace(spent, belief=None)) == ""
 
 
 def test_economy_counts_failed_layouts_too() -> None:
