@@ -217,5 +217,8 @@ def _source(predictor: Predictor, best: Outcome) -> str:
         return ""
     calibration = predictor.calibration(best.service.case)
     if not calibration.rows:
-        return "nothing measured on this device with this engine"
+        return (
+            "nothing measured on this device with this engine; `replicore tune` on such a machine "
+            "measures it"
+        )
     return f"{calibration.rows} measurements ({calibration.source})"
