@@ -3,7 +3,8 @@
     python -m benchmarks.planner.choose --rows ROWS.csv
 
 Nested: of the rows only a random half is looked at, that on which nothing is reported by the same
-seed. Within it rows are predicted from others that have another workload, model, or device and
+seed; the dense ones decide, and models with experts only by how much larger their residuals are.
+Within it rows are predicted from others that have another workload, model, or device and
 engine. What is made small is the mean of -log(density) of what was measured, so that errors count
 and so do intervals that are too wide or too narrow. One setting at a time is made larger or
 smaller, as long as that helps.
@@ -12,13 +13,14 @@ smaller, as long as that helps.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.planner.online import kind_of
+from benchmarks.planner.online import KINDS, kind_of
 from benchmarks.planner.rows import Row, read_rows
 from benchmarks.planner.splits import folds, group_of, halves, model_of, without, workload_of
 from replicore.planner.prediction import priors
@@ -42,27 +44,26 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
     rows = [row for path in arguments.rows for row in read_rows(path)]
-    for time, (prior, score) in TIMES.items():
-        known, _ = next(halves([row for row in rows if is_chosen_by(row)]))
-        for told in chosen(prior, score, known, arguments.rounds):
-            print(time, told, flush=True)
+    for (time, (prior, score)), kind in product(TIMES.items(), KINDS):
+        known, _ = next(halves([row for row in rows if is_complete(row) and kind_of(row) == kind]))
+        names = [name for name in settings(prior) if (name == "experts") == (kind == "experts")]
+        for told in chosen(prior, score, known, names, arguments.rounds):
+            print(time, kind, told, flush=True)
 
 
-def is_chosen_by(row: Row) -> bool:
-    """Whether a row counts: one of dense models, with both times."""
-    return (
-        row.observation is not None
-        and row.measured.ttft_s is not None
-        and (kind_of(row) == "dense")
-    )
+def is_complete(row: Row) -> bool:
+    """Whether a row was answered and has both times."""
+    return row.observation is not None and row.measured.ttft_s is not None
 
 
-def chosen(prior: Prior, score: Score, rows: Sequence[Row], rounds: int) -> Iterator[str]:
-    """Yield each setting that made the score better, and the score."""
+def chosen(
+    prior: Prior, score: Score, rows: Sequence[Row], names: Iterable[str], rounds: int
+) -> Iterator[str]:
+    """Yield each of these settings that made the score better, and the score."""
     best = mean_score(prior, score, rows)
     yield f"start: {best:.4f}"
     for _ in range(rounds):
-        for name in settings(prior):
+        for name in names:
             for step in _STEPS:
                 tried = changed(prior, name, step)
                 found = mean_score(tried, score, rows)
@@ -74,7 +75,7 @@ def chosen(prior: Prior, score: Score, rows: Sequence[Row], rounds: int) -> Iter
 def settings(prior: Prior) -> Mapping[str, float]:
     kernel = prior.kernel
     reach = {f"reach {place}": value for place, value in enumerate(kernel.reach)}
-    names = ("local", "shared", "deployment", "noise")
+    names = ("local", "shared", "deployment", "noise", "experts")
     return {"spread": prior.spread, **{n: getattr(kernel, n) for n in names}, **reach}
 
 

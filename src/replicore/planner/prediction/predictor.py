@@ -120,10 +120,10 @@ def _apply(terms: Array, factors: Sequence[Factors], log_sds: Sequence[float]) -
 def _corrected(fitted: _Fitted, residuals: Residuals | None, cases: Sequence[Case]) -> Times:
     if residuals is None:
         return fitted.times
-    times, kernel = fitted.times, residuals.kernel
-    mean, left = residuals.correct(places_of(cases))
+    times, kernel, places = fitted.times, residuals.kernel, places_of(cases)
+    mean, left = residuals.correct(places)
     # Where a case is known well, so is the sum of its terms, whatever the factors are.
-    unknown = np.clip(left / kernel.most, 0.0, 1.0)
+    unknown = np.clip(left / kernel.most(places), 0.0, 1.0)
     noise = kernel.noise**2 + _UNLIKE_NEIGHBOURS**2 * fitted.of_fit
     log_sd = np.sqrt(noise + left**2 + unknown**2 * fitted.of_factors)
     return replace(times, seconds=times.seconds * np.exp(mean), log_sd=log_sd)

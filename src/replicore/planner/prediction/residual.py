@@ -52,11 +52,13 @@ class Places:
         at: Logarithms (base 2) of the features, shape (cases, features).
         families: Number of the device and engine of each case.
         deployments: The same with the model and its precision.
+        experts: Whether each case's model has experts, shape (cases,).
     """
 
     at: Array
     families: np.ndarray[tuple[int], np.dtype[np.int64]]
     deployments: np.ndarray[tuple[int], np.dtype[np.int64]]
+    experts: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
     def __len__(self) -> int:
         return len(self.at)
@@ -82,6 +84,7 @@ def places_of(cases: Sequence[Case]) -> Places:
         at=np.log2([features(case) for case in cases]),
         families=_numbers(families),
         deployments=_numbers([f"{a} {b}" for a, b in zip(families, models, strict=True)]),
+        experts=np.array([case.replica.anatomy.experts is not None for case in cases]),
     )
 
 
@@ -100,6 +103,8 @@ class Kernel:
         shared: Share of it that other devices and engines have too.
         deployment: Standard deviation of what a deployment has in all its cases.
         noise: Of one measurement.
+        experts: How many times larger residuals of models with experts are: which of them a token
+            takes, and how kernels cope with it, is no term of any sum.
     """
 
     reach: tuple[float, ...]
@@ -107,11 +112,11 @@ class Kernel:
     shared: float
     deployment: float
     noise: float
+    experts: float = 1.0
 
-    @property
-    def most(self) -> float:
-        """Standard deviation of residuals where nothing is known."""
-        return hypot(self.local, self.deployment)
+    def most(self, places: Places) -> Array:
+        """Return the standard deviation of residuals where nothing is known, shape (cases,)."""
+        return hypot(self.local, self.deployment) * self._scales(places)
 
     def between(self, a: Places, b: Places) -> Array:
         """Return the covariances, shape (cases of a, cases of b)."""
@@ -120,7 +125,11 @@ class Kernel:
         same_deployment = a.deployments[:, None] == b.deployments[None, :]
         alike = np.where(same_family, 1.0, self.shared)
         near = self.local**2 * np.exp(-apart / 2) * alike
-        return np.asarray(near + self.deployment**2 * same_deployment)
+        scales = self._scales(a)[:, None] * self._scales(b)[None, :]
+        return np.asarray(scales * (near + self.deployment**2 * same_deployment))
+
+    def _scales(self, places: Places) -> Array:
+        return np.where(places.experts, self.experts, 1.0)
 
 
 def _squared_distances(a: Array, b: Array) -> Array:
@@ -150,5 +159,5 @@ class Residuals:
         """Return the expected residual of each case and its standard deviation."""
         across = self.kernel.between(places, self.places)
         half = np.linalg.solve(self.cholesky, across.T)
-        variance = self.kernel.most**2 - (half**2).sum(axis=0)
+        variance = self.kernel.most(places) ** 2 - (half**2).sum(axis=0)
         return half.T @ self.whitened, np.sqrt(np.clip(variance, 0.0, None))
