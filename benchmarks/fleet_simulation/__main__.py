@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +35,8 @@ def main() -> None:
     parser.add_argument("--requests", type=int, help="of each run")
     parser.add_argument("--folder", type=Path, default=RESULTS, help="for the result file")
     options = parser.parse_args()
+    # As Ctrl-C ends it: what is deployed is stopped first.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     requests = options.requests or (40 if options.llamacpp else REQUESTS)
     found = []
     for row in (llamacpp_rows if options.llamacpp else simulated_rows)(requests):
