@@ -65,14 +65,38 @@ def test_the_tutorials_four_replicas_are_up_to_twice_its_one(
 ) -> None:
     """AWS: from DP 1 x TP 64 to DP 4 x TP 16 at batch 1 and 4, up to twice, with higher TTFT."""
     for batch in (1, 4):
-        one, four = (
-            _layout(document(capsys, str(TRN2), "-c", str(batch * replicas)), size)
-            for replicas, size in ((1, f"1x64x{batch}"), (4, f"4x16x{batch}"))
-        )
-        ratio = four["tokens_per_s"]["value"] / one["tokens_per_s"]["value"]
+        one, _, four = _tutorials(capsys, batch)
 
-        assert 1.3 < ratio < 2.3
+        assert 1.3 < four["tokens_per_s"]["value"] / one["tokens_per_s"]["value"] < 2.3
         assert four["ttft_s"]["value"] > one["ttft_s"]["value"]
+
+
+def test_the_documents_table_of_the_tutorials_case_is_what_is_planned(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    batches = [
+        [
+            f"{service['tokens_per_s']['value']:.0f}, {service['ttft_s']['value']:.2f} s, "
+            f"{1e3 * service['tpot_s']['value']:.1f} ms"
+            for service in _tutorials(capsys, batch)
+        ]
+        for batch in (1, 4)
+    ]
+
+    page = (EXAMPLES.parent / "docs" / "planner.md").read_text(encoding="utf-8")
+    for layout, *cells in zip(("1 x TP64", "2 x TP32", "4 x TP16"), *batches, strict=True):
+        assert f"| {layout} | {' | '.join(cells)} |" in page
+
+
+def _tutorials(capsys: pytest.CaptureFixture[str], batch: int) -> list[dict[str, Any]]:
+    """Return what is planned for one, two and four replicas with every slot taken."""
+    return [
+        _layout(
+            document(capsys, str(TRN2), "-c", str(batch * replicas)),
+            f"{replicas}x{64 // replicas}x{batch}",
+        )
+        for replicas in (1, 2, 4)
+    ]
 
 
 def _layout(found: dict[str, Any], size: str) -> dict[str, Any]:

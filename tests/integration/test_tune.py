@@ -174,7 +174,7 @@ def test_progress_says_what_was_predicted_measured_and_is_believed(small: Path) 
 
 def test_tune_json_is_the_only_thing_on_stdout(small: Path) -> None:
     assert json.loads((small / "printed.json").read_bytes()) == found(small)
-    assert found(small)["notes"][-1] == "simulated: these numbers are of no real engine"
+    assert "simulated: these numbers are of no real engine" in found(small)["notes"]
 
 
 def test_simulated_tuning_leaves_no_calibration(small: Path) -> None:

@@ -124,3 +124,34 @@ def test_readme_has_the_time_to_the_first_request_that_was_measured() -> None:
     median = result("first_request")["settings"]["median_s"]
 
     assert says(readme_lines("`benchmarks/first_request.py`"), f"{median:.2f} s")
+
+
+def test_readme_has_the_planners_errors_that_were_measured() -> None:
+    errors = {
+        (row["split"], row["metric"]): row["median"]
+        for row in result("planner_accuracy")["rows"]
+        if row["table"] == "errors"
+        and (row["models"], row["hardware"], row["engine"]) == ("dense", "all", "all")
+    }
+
+    line = readme_lines("`benchmarks/planner_accuracy.py`")
+    for metric in ("TPOT", "TTFT", "throughput"):
+        assert says(line, f"{100 * errors['half held out', metric]:.1f}")
+    assert says(line, f"{100 * errors['one device and engine out', 'TPOT']:.1f} %")
+
+
+def test_readme_has_the_planners_time_to_its_answer() -> None:
+    median = result("planner_speed")["settings"]["median_answer_s"]
+
+    assert says(readme_lines("`benchmarks/planner_speed.py`"), f"{median:.2f} s")
+
+
+def test_readme_has_how_long_a_simulated_fleet_took() -> None:
+    seconds = [
+        row["cpu_s"]
+        for row in result("fleet_simulation")["rows"]
+        if row["part"] == "speed" and row["replicas"] == 100
+    ]
+
+    line = readme_lines("`benchmarks/fleet_simulation/`")
+    assert says(line, f"{min(seconds):.1f} to {max(seconds):.1f} s")

@@ -37,7 +37,6 @@ from replicore.wording import quoted
 _URL_CONCURRENCY = 4
 # Fewer requests than this per place of the loop are mostly its start and its end.
 _REQUESTS_PER_PLACE = 10
-_FILE_WIDTH = 120
 
 SpecPath = Annotated[
     Path | None,

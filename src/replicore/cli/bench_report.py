@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from replicore.bench.record import BenchResult
 from replicore.bench.report.notes import notes, slo_notes
@@ -17,9 +16,8 @@ from replicore.bench.report.table import bench_table, latency_table, verdict_tex
 from replicore.bench.results import default_path, document, environment, record_lines, write_file
 from replicore.bench.selfcheck.verdict import Verdict, judge
 from replicore.bench.stats.summary import Objectives, Summary, summarize
+from replicore.cli.console import print_line, report_console
 from replicore.errors import INTERRUPTED_EXIT_CODE, ReplicoreError
-
-_FILE_WIDTH = 120
 
 
 def report(
@@ -92,9 +90,9 @@ class _Run:
             typer.echo(f"page: {html}", err=json)
 
     def _print(self, said: Sequence[str]) -> None:
-        console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
+        console = report_console()
         console.print(bench_table(self.result, self.summary))
         console.print(latency_table(self.summary))
         console.print(verdict_text(self.verdict), soft_wrap=True)
         for line in (*said, f"seed: {self.result.workload.seed}"):
-            console.print(line, markup=False, soft_wrap=True)
+            print_line(console, line)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from replicore.bench.compare.comparison import Comparison
 from replicore.bench.compare.comparison import compare as compared
@@ -17,9 +16,8 @@ from replicore.bench.compare.files import read_runs
 from replicore.bench.compare.page import page
 from replicore.bench.compare.table import rendered
 from replicore.bench.results import write_file
+from replicore.cli.console import report_console
 from replicore.errors import ConfigError
-
-_FILE_WIDTH = 140
 
 Files = Annotated[
     list[str],
@@ -56,6 +54,6 @@ def compare(files: Files, json: Json = False, html: Html = None) -> None:
 
 
 def _print(comparison: Comparison) -> None:
-    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
+    console = report_console()
     for part in rendered(comparison):
         console.print(part, soft_wrap=isinstance(part, str))

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from replicore import __version__
+from replicore.cli.console import report_console
 from replicore.cli.doctor_view import findings_table, summary
 from replicore.cli.settings import Set, settings_given
 from replicore.doctor.case import Place
@@ -18,7 +18,6 @@ from replicore.doctor.diagnosis import Diagnosis, diagnose
 
 FORMAT = "replicore-doctor/1"
 
-_FILE_WIDTH = 120
 
 SpecPath = Annotated[
     Path | None, typer.Argument(metavar="SPEC", help="Spec file; the machine alone without one.")
@@ -55,7 +54,7 @@ def as_json(found: Diagnosis, spec: Path | None) -> str:
 
 
 def _print(found: Diagnosis) -> None:
-    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
+    console = report_console()
     with console.capture() as shown:
         console.print(findings_table(found.findings))
         console.print(summary(found), markup=False)

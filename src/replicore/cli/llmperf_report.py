@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 
 from replicore.bench.llmperf.block import TIMED_OUT, failure_lines, result_lines
 from replicore.bench.llmperf.correctness_report import (
@@ -27,8 +25,7 @@ from replicore.bench.report.table import bench_table, verdict_text
 from replicore.bench.results import document, write_file
 from replicore.bench.selfcheck.verdict import judge
 from replicore.bench.stats.summary import summarize
-
-_FILE_WIDTH = 120
+from replicore.cli.console import print_line, report_console
 
 
 def report(options: Options, measured: Measured, argv: Sequence[str]) -> None:
@@ -60,12 +57,12 @@ def _report_ours(
     found = summarize(result)
     verdict = judge(result, found)
     said = [*notes(result, found), *said]
-    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
+    console = report_console()
     console.print()
     console.print(bench_table(result, found))
     console.print(verdict_text(verdict), soft_wrap=True)
     for line in said:
-        console.print(line, markup=False, soft_wrap=True)
+        print_line(console, line)
     if options.result is not None:
         command = ["replicore", "bench", "llmperf", *argv]
         data = document("llmperf", result, found, command=command, notes=said, verdict=verdict)

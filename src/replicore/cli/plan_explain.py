@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from replicore.cli.plan_view import beyond_lines, plain_console
+from replicore.cli.console import print_line, report_console
+from replicore.cli.plan_view import beyond_lines
 from replicore.errors import ConfigError
 from replicore.planner.advice import told_s
 from replicore.planner.memory.rank import RankMemory
@@ -40,10 +41,10 @@ def find_layout(plan: Plan, replicas: int, tp: int, batch_size: int | None) -> O
 
 def print_explanation(plan: Plan, outcome: Outcome, predictor: Predictor) -> None:
     """Print where a layout's numbers are from."""
-    screen = plain_console()
+    screen = report_console()
     screen.print(Text(f"{outcome.size} of {plan.question.model}", style="bold"))
     if outcome.refusal:
-        screen.print(Text(f"cannot be run: {outcome.refusal}"))
+        print_line(screen, f"cannot be run: {outcome.refusal}")
     if outcome.memory is not None:
         screen.print(Text("\nmemory of one core", style="bold"), _memory_table(outcome.memory))
     if outcome.service is None:
@@ -56,7 +57,7 @@ def print_explanation(plan: Plan, outcome: Outcome, predictor: Predictor) -> Non
         title = f"\n{name} with {outcome.service.running:.3g} sequences: {told_s(found.total_s)}"
         screen.print(Text(title, style="bold"), _terms_table(found))
     for line in _lines(plan, outcome.service):
-        screen.print(Text(line))
+        print_line(screen, line)
 
 
 def _memory_table(memory: RankMemory) -> Table:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.table import Table
-from rich.text import Text
 
-from replicore.cli.plan_view import plain_console
+from replicore.cli.console import print_line, report_console
 from replicore.planner.fleet import Fleet
 from replicore.planner.question import Question
 from replicore.wording import pluralize
@@ -34,9 +33,9 @@ def fleet_sentence(question: Question, found: Sequence[Fleet]) -> str:
 
 def print_fleets(question: Question, found: Sequence[Fleet]) -> None:
     """Print the sentence, and the fleets of each tp."""
-    screen = plain_console()
+    screen = report_console()
     style = "bold" if found else "bold yellow"
-    screen.print(Text(fleet_sentence(question, found), style=style), end="\n\n")
+    print_line(screen, f"{fleet_sentence(question, found)}\n", style=style)
     if not found:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -53,3 +52,4 @@ def print_fleets(question: Question, found: Sequence[Fleet]) -> None:
             f"{100 * fleet.after.meets:.0f} %",
         )
     screen.print(table)
+    print_line(screen, "\none machine by itself:")

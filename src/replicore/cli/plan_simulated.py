@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from replicore.cli.plan_view import plain_console
+from replicore.cli.console import report_console
 from replicore.planner.advice import told_s
 from replicore.planner.finalists import Finalist
 from replicore.planner.simulate.summary import Spread
@@ -15,7 +15,7 @@ from replicore.planner.simulate.summary import Spread
 
 def print_finalists(found: Sequence[Finalist]) -> None:
     """Print percentiles of each layout, and how much of its time a replica works."""
-    screen = plain_console()
+    screen = report_console()
     screen.print(Text("\nsimulated, by the gateway's own routing", style="bold"))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("layout", no_wrap=True)

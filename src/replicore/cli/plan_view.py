@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from replicore.cli.console import print_line, report_console
 from replicore.planner.advice import told_s
 from replicore.planner.plan import Forecast, Outcome, Plan, Service
 from replicore.planner.prediction.residual import FEATURES
@@ -19,8 +20,6 @@ _ROWS = 12
 # What is wide enough for the interval and the memory.
 _WIDE = 96
 
-_PIPE_WIDTH = 120
-
 
 def print_plan(plan: Plan, *, every: bool = False, console: Console | None = None) -> None:
     """Print a plan on stdout.
@@ -28,8 +27,8 @@ def print_plan(plan: Plan, *, every: bool = False, console: Console | None = Non
     Args:
         every: All layouts, also those that differ from a better one in their batch size only.
     """
-    screen = console or plain_console()
-    screen.print(Text(plan.reason, style="bold" if plan.feasible else "bold yellow"), end="\n\n")
+    screen = console or report_console()
+    print_line(screen, f"{plan.reason}\n", style="bold" if plan.feasible else "bold yellow")
     shown = [each for each in plan.outcomes if each.service is not None]
     if shown:
         rows = shown if every else list(_most_telling(plan, shown))
@@ -38,15 +37,7 @@ def print_plan(plan: Plan, *, every: bool = False, console: Console | None = Non
         if left:
             screen.print(Text(f"{left} more with --all", style="dim"))
     for line in (*_refused(plan), *_changes(plan), *_caveats(plan)):
-        screen.print(Text(line), soft_wrap=False)
-
-
-def plain_console() -> Console:
-    """Return the terminal; a pipe or a file gets wide lines without colours."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_PIPE_WIDTH)
-    return console
+        print_line(screen, line)
 
 
 def _most_telling(plan: Plan, shown: Iterable[Outcome]) -> Iterator[Outcome]:

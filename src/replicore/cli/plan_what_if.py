@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rich.table import Table
-from rich.text import Text
 
 from replicore.bench.sweep.plan import SweptLayout
-from replicore.cli.plan_view import plain_console
+from replicore.cli.console import print_line, report_console
 from replicore.errors import ConfigError
 from replicore.planner.advice import told_s
 from replicore.planner.asked import parse_layout
@@ -70,7 +69,7 @@ def _with_layout(result: str, own_size: str) -> str:
 
 def print_what_if(found: WhatIf) -> None:
     """Print both layouts, and what of the prediction rests on the measurement."""
-    screen = plain_console()
+    screen = report_console()
     service = found.after.service
     if service is None:
         return
@@ -79,10 +78,10 @@ def print_what_if(found: WhatIf) -> None:
         f"{found.after.size} would give {_rate(service.tokens_per_s)} output tok/s, "
         f"{ratio:.2f} times those measured with {found.layout.size}"
     )
-    screen.print(Text(sentence, style="bold"), end="\n\n")
+    print_line(screen, f"{sentence}\n", style="bold")
     screen.print(_table(found))
     for line in _lines(found):
-        screen.print(Text(line))
+        print_line(screen, line)
 
 
 def _table(found: WhatIf) -> Table:

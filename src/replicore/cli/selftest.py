@@ -21,11 +21,11 @@ from replicore.bench.selfcheck.selftest import (
     measure_streams,
     measure_turns,
 )
+from replicore.cli.console import print_line, report_console
 from replicore.errors import ConfigError
 from replicore.wording import quoted
 
 _DEFAULT_STREAMS = "1,100,500,1000"
-_FILE_WIDTH = 120
 _COLUMNS = (
     *("streams", "chunks/s", "TTFT p50\nread", "p99\nread", "gap p99\nread"),
     *("TTFT p50\nstamped", "p99\nstamped", "gap p99\nstamped", "client\ncores"),
@@ -73,10 +73,10 @@ def parse_streams(text: str) -> list[int]:
 
 
 def _print(rows: list[StreamsRow], pace: PaceRow, turns: TurnsRow) -> None:
-    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
+    console = report_console()
     console.print(streams_table(rows))
     for line in (*notes(rows), pace_line(pace), turns_line(turns)):
-        console.print(line, markup=False, soft_wrap=True)
+        print_line(console, line)
 
 
 def streams_table(rows: list[StreamsRow]) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Collection
 
@@ -16,10 +15,10 @@ from replicore.bench.sweep.plan import Point, SweepPlan, Visit
 from replicore.bench.sweep.said import headline, notes
 from replicore.bench.sweep.serving import Served
 from replicore.bench.sweep.table import cells_table, scaling_table, versus_table
+from replicore.cli.console import print_line, report_console
 from replicore.wording import pluralize
 
 _MINUTE_S = 60.0
-_FILE_WIDTH = 140
 
 
 class SweepView:
@@ -80,13 +79,13 @@ class SweepView:
 
 def print_findings(found: Findings) -> None:
     """Print what was found, the winner and what must be known last: that is what is read first."""
-    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
+    console = report_console()
     tables = (cells_table(found), versus_table(found), scaling_table(found))
     for table in tables if found.cells else ():
         if table is not None:
             console.print(table)
     for line in (headline(found), *notes(found)):
-        console.print(line, markup=False, soft_wrap=True)
+        print_line(console, line)
 
 
 def _sizes(plan: SweepPlan) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.console import Console
 from replicore.bench.sweep.entries import Failed, Run
 from replicore.bench.sweep.plan import Visit
 from replicore.bench.sweep.serving import Served
+from replicore.cli.console import print_line, report_console
 from replicore.hardware.cpu_sheet import CpuSheet
 from replicore.tune import loop
 from replicore.tune.belief import Belief
@@ -27,8 +27,6 @@ from replicore.tune.said import (
 from replicore.tune.table import trials_table
 from replicore.tune.tuned import Trial, Tuned
 from replicore.wording import pluralize
-
-_FILE_WIDTH = 140
 
 
 class TuneView:
@@ -89,8 +87,8 @@ class TuneView:
 
 def print_found(tuned: Tuned) -> None:
     """Print the runs, and last the layout to use: that is what is read first."""
-    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
+    console = report_console()
     if tuned.trials:
         console.print(trials_table(tuned))
     for line in (headline(tuned), economy(tuned), *notes(tuned)):
-        console.print(line, markup=False, soft_wrap=True)
+        print_line(console, line)
