@@ -368,8 +368,9 @@ def become(job: dict[str, Any], output: int, keeper: int) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(ignored_by_python, signal.SIG_DFL)
+    # Python ignores the first two, a shell the third for what it starts in the background.
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGQUIT):
+        signal.signal(ignored, signal.SIG_DFL)
     inherited = {key: value for key, value in os.environ.items() if key not in job["unset"]}
     os.execvpe(job["argv"][0], job["argv"], {**inherited, **job["env"]})
 

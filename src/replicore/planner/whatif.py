@@ -15,7 +15,7 @@ from replicore.planner.plan import Outcome
 from replicore.planner.prediction.predictor import Predictor
 from replicore.planner.question import Degree, Lengths, Load, Question
 from replicore.planner.recommend import answer_of
-from replicore.planner.step.traffic import Observation
+from replicore.planner.step.traffic import Observation, newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def what_if(
         model_tpot_s=float(tpot.seconds[0]),
         model_ttft_s=float(ttft.seconds[0]),
         before=_only(asked, predictor),
-        after=_only(asked, predictor.learn([measured])),
+        after=_only(asked, predictor.learn(newest([*predictor.observations, measured]))),
     )
 
 

@@ -19,8 +19,8 @@ from replicore.planner.files.writing import write_calibration
 from replicore.planner.plan import Outcome
 from replicore.planner.prediction.calibration import Key, key_of
 from replicore.planner.prediction.predictor import Predictor
-from replicore.planner.step.traffic import Observation
-from replicore.tune.refit import newest, refitted
+from replicore.planner.step.traffic import Observation, newest
+from replicore.tune.refit import refitted
 from replicore.tune.spec_text import with_layout
 
 _OWN_SOURCE = "replicore tune on this machine"

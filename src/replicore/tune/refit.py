@@ -7,7 +7,7 @@ the runs say nothing about stays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from replicore.planner.prediction.fit import Array, Factors, fit_factors
 from replicore.planner.prediction.predictor import Predictor
 from replicore.planner.prediction.residual import features
 from replicore.planner.step.terms import tpot_terms, ttft_terms
-from replicore.planner.step.traffic import Observation
+from replicore.planner.step.traffic import Observation, newest
 
 # What was believed before counts as much as so many rows when the spread is estimated.
 _ROWS_OF_PRIOR = 4
@@ -46,11 +46,6 @@ def learnt(
         **{key: refitted(start, key, seen) for key, seen in by_key.items()},
     }
     return replace(start, own=own).learn(newest([*remembered, *observations]))
-
-
-def newest(seen: Iterable[Observation]) -> tuple[Observation, ...]:
-    """Return one observation of each case, the last."""
-    return tuple({one.case: one for one in seen}.values())
 
 
 def refitted(start: Predictor, key: Key, seen: Sequence[Observation]) -> Calibration:

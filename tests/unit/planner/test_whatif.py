@@ -55,6 +55,18 @@ def test_a_measurement_narrows_the_interval() -> None:
     assert found.after.service.log_sd < 0.9 * found.before.service.log_sd
 
 
+def test_what_was_known_of_the_other_layout_still_counts() -> None:
+    asked = question()
+    unknown = predicted(1.0).after.service
+    assert unknown is not None
+    known = uncalibrated().learn([Observation(case=unknown.case, tpot_s=2 * unknown.tpot_s.value)])
+
+    service = what_if(asked, known, observation(asked, 1.0), MEASURED, OTHER).after.service
+
+    assert service is not None
+    assert service.tpot_s.value > 1.7 * unknown.tpot_s.value
+
+
 def test_the_other_layout_has_the_load_that_was_measured() -> None:
     service = predicted(1.0).after.service
     assert service is not None

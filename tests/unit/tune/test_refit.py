@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from replicore.planner.prediction.calibrate import uncalibrated
-from replicore.planner.step.traffic import Observation
+from replicore.planner.step.traffic import Observation, newest
 from replicore.tune.belief import cases_of
 from replicore.tune.collective_prior import with_collective
-from replicore.tune.refit import learnt, newest, refitted
+from replicore.tune.refit import learnt, refitted
 from tests.unit.tune.made import problem
 
 KEY = ("h100", "vllm")

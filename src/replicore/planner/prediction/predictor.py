@@ -47,12 +47,14 @@ class Predictor:
     Attributes:
         common: For an engine and device without a calibration of their own.
         own: By device and engine.
-        tpot_residuals: Of measured cases; None without any.
+        observations: What was learnt.
+        tpot_residuals: Of what was learnt; None without any TPOT.
         ttft_residuals: Likewise.
     """
 
     common: Calibration
     own: Mapping[Key, Calibration] = field(default_factory=dict)
+    observations: tuple[Observation, ...] = ()
     tpot_residuals: Residuals | None = None
     ttft_residuals: Residuals | None = None
 
@@ -92,6 +94,7 @@ class Predictor:
         with_ttft = [seen for seen in with_tpot if seen.ttft_s is not None]
         return replace(
             bare,
+            observations=tuple(observations),
             tpot_residuals=_tpot_residuals(bare, with_tpot, tpot_kernel),
             ttft_residuals=_ttft_residuals(bare, with_ttft, ttft_kernel),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from replicore.planner.step.replica import Replica
@@ -44,3 +45,8 @@ class Observation:
     ttft_s: float | None = None
     tpot_s: float | None = None
     source: str = ""
+
+
+def newest(seen: Iterable[Observation]) -> tuple[Observation, ...]:
+    """Return one observation of each case, the last."""
+    return tuple({one.case: one for one in seen}.values())
